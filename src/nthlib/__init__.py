@@ -1,0 +1,67 @@
+"""Finite-width neural tangent kernels and the neural tangent hierarchy, in JAX.
+
+The public names are those below and nothing else. They are loaded on first use, so that the
+command ``nth`` starts without JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nthlib.activations import erf, relu
+    from nthlib.claims import judge
+    from nthlib.data import check_inputs, digits, sphere, teacher_labels
+    from nthlib.finite_width import kernels, layer_kernels
+    from nthlib.flow import gradient_flow
+    from nthlib.infinite_width import limit_kernel
+    from nthlib.network import FullyConnected
+    from nthlib.scaling import fit_exponent, sweep
+    from nthlib.truncation import truncated_hierarchy
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "FullyConnected": "network",
+    "check_inputs": "data",
+    "digits": "data",
+    "erf": "activations",
+    "fit_exponent": "scaling",
+    "gradient_flow": "flow",
+    "judge": "claims",
+    "kernels": "finite_width",
+    "layer_kernels": "finite_width",
+    "limit_kernel": "infinite_width",
+    "relu": "activations",
+    "sphere": "data",
+    "sweep": "scaling",
+    "teacher_labels": "data",
+    "truncated_hierarchy": "truncation",
+}
+
+__all__ = [  # noqa: RUF022 - in the order in which a reader meets them
+    "FullyConnected",
+    "erf",
+    "relu",
+    "kernels",
+    "layer_kernels",
+    "limit_kernel",
+    "gradient_flow",
+    "truncated_hierarchy",
+    "sweep",
+    "fit_exponent",
+    "judge",
+    "sphere",
+    "teacher_labels",
+    "digits",
+    "check_inputs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nthlib' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"nthlib.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

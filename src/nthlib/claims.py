@@ -77,11 +77,16 @@ class Interval(Protocol):
     """An estimate with an interval around it, such as an exponent fit."""
 
     @property
-    def slope(self) -> float: ...
+    def slope(self) -> float:
+        """The estimate itself."""
+
     @property
-    def low(self) -> float: ...
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+
     @property
-    def high(self) -> float: ...
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -287,12 +292,16 @@ def _show(verdict: Verdict, claim: Claim | None) -> None:
         return
     from IPython.display import display  # only inside a notebook, where it is present
 
-    good = (verdict.outcome == "holds") != verdict.control
-    state = "neutral" if verdict.outcome in ("recorded", "undecided") else "good" if good else "bad"
-    if verdict.control and verdict.outcome == "undecided":
-        state = "good"
-    if verdict.outcome == "invalid":
-        state = "bad"
+    state = "bad" if _is_bad(verdict) else "good" if _is_good(verdict) else "neutral"
     markup = f'<div class="nth-verdict nth-{state}">{html.escape(line)}</div>'
     bundle = {"text/plain": line, "text/html": markup, VERDICT_MIME: verdict.as_dict()}
     display(bundle, raw=True)
+
+
+def _is_bad(verdict: Verdict) -> bool:
+    return verdict.is_defect_of_the_book or (verdict.outcome == "fails" and not verdict.control)
+
+
+def _is_good(verdict: Verdict) -> bool:
+    wanted = ("fails", "undecided") if verdict.control else ("holds",)
+    return verdict.outcome in wanted

@@ -1,0 +1,61 @@
+"""Elementwise activations: their derivatives, and which of them this library knows by name."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+Activation = Callable[[Array], Array]
+
+erf: Activation = jax.scipy.special.erf
+relu: Activation = jax.nn.relu
+
+
+def derivative(activation: Activation, order: int = 1) -> Activation:
+    """The ``order``-th derivative of an elementwise activation, itself elementwise.
+
+    Args:
+        activation: any elementwise function built from JAX operations.
+        order: 0 for the activation itself, 1 for σ', and so on.
+
+    >>> import jax.numpy as jnp
+    >>> float(derivative(jnp.tanh)(jnp.array(0.0)))
+    1.0
+    """
+    if order == 0:
+        return activation
+
+    def slope(x: Array) -> Array:
+        # Pushing ones forward differentiates every entry at once: entries do not mix.
+        lower = derivative(activation, order - 1)
+        tangent: Array = jax.jvp(lower, (x,), (jnp.ones_like(x),))[1]
+        return tangent
+
+    return slope
+
+
+@functools.lru_cache(maxsize=128)
+def require_elementwise(activation: Activation) -> None:
+    """Raise unless ``activation`` acts on every entry of an array separately.
+
+    Raises:
+        TypeError: when it cannot be called on a JAX array of floats.
+        ValueError: when it changes the shape or mixes entries, as softmax does.
+    """
+    if not callable(activation):
+        raise TypeError(f"activation must be a function of an array, got {activation!r}")
+    probe = (-1.3, 0.4, 2.1)
+    with jax.ensure_compile_time_eval():
+        try:
+            together = activation(jnp.array(probe))
+            apart = [activation(jnp.array(x)) for x in probe]
+        except Exception as error:
+            raise TypeError(f"activation must map a JAX array to an array: {error}") from error
+        if jnp.shape(together) != (3,) or any(jnp.shape(value) != () for value in apart):
+            raise ValueError("activation must return an array of the shape it was given")
+        if not jnp.allclose(together, jnp.array(apart), rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise ValueError(
+                "activation must act elementwise, but its entries depend on each other"
+            )

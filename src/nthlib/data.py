@@ -1,0 +1,235 @@
+"""Inputs and labels: points on the sphere, teacher networks, real digits; Assumption 2.2."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from sklearn.datasets import load_digits
+
+from nthlib import validation
+from nthlib.network import FullyConnected
+
+_EXHAUSTIVE_SUBSETS = 20_000
+_COINCIDE = 1e-7
+
+
+def sphere(
+    key: PRNGKeyArray, n: int, dim: int, smallest_singular_value: float | None = None
+) -> Float[Array, "n dim"]:
+    """Draw n points on the unit sphere of R^dim.
+
+    With ``smallest_singular_value`` s the Gram matrix of a uniform draw is moved along a line
+    through the identity until its smallest eigenvalue is s²: rows keep length one, and the
+    n × dim matrix X has smallest singular value s. s = 1 gives orthonormal points, s = 0 linearly
+    dependent ones.
+
+    Raises:
+        TypeError, ValueError: when s is not in [0, 1], or n > dim with s given.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=5, smallest_singular_value=0.5)
+    >>> round(float(jnp.linalg.svd(X)[1][-1]), 4)
+    0.5
+    """
+    n, dim = validation.whole_number("n", n, 1), validation.whole_number("dim", dim, 1)
+    points = jax.random.normal(key, (n, dim))
+    points = points / jnp.linalg.norm(points, axis=1, keepdims=True)
+    if smallest_singular_value is None:
+        return points
+    s = float(smallest_singular_value)
+    if not 0 <= s <= 1:
+        raise ValueError(f"smallest_singular_value must be in [0, 1] on the unit sphere, got {s}")
+    if n > dim:
+        raise ValueError(f"n must be at most dim = {dim} for a chosen singular value, got {n}")
+    if n == 1:
+        return points
+    left, singular, right = jnp.linalg.svd(points, full_matrices=False)
+    share = (s**2 - singular[-1] ** 2) / (1 - singular[-1] ** 2)
+    moved = jnp.sqrt(jnp.maximum((1 - share) * singular**2 + share, 0.0))
+    return (left * moved) @ right
+
+
+def teacher_labels(
+    teacher: FullyConnected, key: PRNGKeyArray, X: Float[Array, "N d"]
+) -> Float[Array, " N"]:
+    """The outputs of a network drawn from ``key``, with mean zero and variance one over X.
+
+    Pass training and test inputs together, so that both are scaled alike.
+
+    >>> import jax, nthlib as nth
+    >>> X = nth.sphere(jax.random.key(0), n=20, dim=4)
+    >>> y = nth.teacher_labels(nth.FullyConnected(4, 64, 1), jax.random.key(1), X)
+    >>> y.shape
+    (20,)
+    """
+    X, _ = validation.inputs(X, None, teacher.dim)
+    if len(X) < 2:
+        raise ValueError("X must hold at least two inputs to scale the labels")
+    outputs = teacher(teacher.init(key, X.dtype), X)
+    return (outputs - outputs.mean()) / outputs.std()
+
+
+def digits(
+    labels: str | tuple[int, int] = "parity",
+    n: int | None = None,
+    key: PRNGKeyArray | None = None,
+) -> tuple[Float[Array, "n 64"], Float[Array, " n"]]:
+    """Real handwritten digits with labels ±1: scikit-learn's 1,797 images of 8 × 8 pixels.
+
+    The mean image is taken off and every image scaled to length one, as Assumption 2.2 asks.
+
+    Args:
+        labels: "parity" (+1 for even digits), or a pair (a, b): only these two digits, +1
+            for a and −1 for b.
+        n: how many images; all by default.
+        key: when given, the images are shuffled before the first n are taken.
+
+    Returns:
+        (X, y) of shapes (n, 64) and (n,).
+
+    >>> import nthlib as nth
+    >>> X, y = nth.digits(labels=(3, 8), n=10)
+    >>> X.shape, sorted(set(y.tolist()))
+    ((10, 64), [-1.0, 1.0])
+    """
+    images, numerals = load_digits(return_X_y=True)
+    centred = images - images.mean(axis=0)
+    points = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    if labels == "parity":
+        chosen = np.arange(len(numerals))
+        signs = np.where(numerals % 2 == 0, 1.0, -1.0)
+    else:
+        first, second = _digit_pair(labels)
+        chosen = np.flatnonzero((numerals == first) | (numerals == second))
+        signs = np.where(numerals == first, 1.0, -1.0)
+    if key is not None:
+        chosen = chosen[np.asarray(jax.random.permutation(key, len(chosen)))]
+    if n is not None:
+        n = validation.whole_number("n", n, 1)
+        if n > len(chosen):
+            raise ValueError(f"n must be at most {len(chosen)} for these labels, got {n}")
+        chosen = chosen[:n]
+    return jnp.asarray(points[chosen], float), jnp.asarray(signs[chosen], float)
+
+
+def _digit_pair(labels: object) -> tuple[int, int]:
+    try:
+        first, second = (validation.whole_number("labels", digit, 0) for digit in labels)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'labels must be "parity" or two digits, got {labels!r}') from error
+    if first == second or max(first, second) > 9:
+        raise ValueError(f"labels must be two different digits from 0 to 9, got {labels!r}")
+    return first, second
+
+
+@dataclass(frozen=True)
+class InputReport:
+    """Assumption 2.2, measured on given inputs.
+
+    ``norms``: the shortest and the longest input. ``smallest``: for every r the smallest
+    singular value found over subsets of r inputs, and ``subsets`` the rows that attain it.
+    ``exact`` tells for which r all subsets were looked at; for the others the value found is an
+    upper bound and ``lower_bound``, the smallest singular value of the whole matrix, a lower one.
+    """
+
+    norms: tuple[float, float]
+    smallest: dict[int, float]
+    subsets: dict[int, tuple[int, ...]]
+    exact: dict[int, bool]
+    lower_bound: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """True when no input is zero and no subset is dependent to within the tolerance."""
+        return self.norms[0] > self.tolerance and self.broken_by is None
+
+    @property
+    def broken_by(self) -> tuple[int, ...] | None:
+        """The smallest dependent subset of rows that was found, or None."""
+        for r, value in self.smallest.items():
+            if value <= self.tolerance:
+                return self.subsets[r]
+        return None
+
+    def __str__(self) -> str:
+        lines = [f"norms from {self.norms[0]:.3g} to {self.norms[1]:.3g}"]
+        for r, value in self.smallest.items():
+            kind = "smallest" if self.exact[r] else "at most"
+            rows = ", ".join(map(str, self.subsets[r]))
+            lines.append(f"{r} inputs: {kind} singular value {value:.3g} (rows {rows})")
+        if self.norms[0] <= self.tolerance:
+            lines.append("Assumption 2.2 is broken: an input is zero")
+        elif self.broken_by is not None:
+            lines.append(f"Assumption 2.2 is broken: rows {self.broken_by} are linearly dependent")
+        else:
+            lines.append("Assumption 2.2 holds on every subset looked at")
+        return "\n".join(lines)
+
+
+def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
+    """Measure Assumption 2.2 (Huang and Yau 2020) on the inputs, for kernels up to ``order``.
+
+    It asks that every input has a norm between c and 1/c and that any r ≤ 2·order + 1 distinct
+    inputs have a smallest singular value bounded from below. Pairs are all looked at. Larger
+    subsets are all looked at while there are few; else the worst is searched for greedily, by
+    adding to the worst smaller subset the input that lowers the singular value most.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+
+    >>> import jax.numpy as jnp, nthlib as nth
+    >>> report = nth.check_inputs(jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]]), order=2)
+    >>> report.holds, report.broken_by
+    (False, (1, 2))
+    """
+    order = validation.whole_number("order", order, 1)
+    X, _ = validation.inputs(X, None, jnp.shape(X)[1] if jnp.ndim(X) == 2 else 1)
+    points = np.asarray(X, dtype=np.float64)
+    gram = points @ points.T
+    smallest: dict[int, float] = {}
+    subsets: dict[int, tuple[int, ...]] = {}
+    exact: dict[int, bool] = {}
+    for r in range(2, min(2 * order + 1, len(points)) + 1):
+        exact[r] = r == 2 or math.comb(len(points), r) <= _EXHAUSTIVE_SUBSETS
+        candidates = (
+            np.array(list(itertools.combinations(range(len(points)), r)))
+            if exact[r]
+            else _extensions(subsets[r - 1], len(points))
+        )
+        subset = candidates[np.argmin(_least_eigenvalues(gram, candidates))]
+        subsets[r] = tuple(int(row) for row in subset)
+        smallest[r] = _least_singular_value(points[subset])
+    norms = np.linalg.norm(points, axis=1)
+    return InputReport(
+        norms=(float(norms.min()), float(norms.max())),
+        smallest=smallest,
+        subsets=subsets,
+        exact=exact,
+        lower_bound=_least_singular_value(points),
+        tolerance=_COINCIDE * float(norms.max()),
+    )
+
+
+def _extensions(subset: tuple[int, ...], n: int) -> np.ndarray:
+    return np.array([sorted((*subset, row)) for row in range(n) if row not in subset])
+
+
+def _least_eigenvalues(gram: np.ndarray, subsets: np.ndarray) -> np.ndarray:
+    if subsets.shape[1] == 2:  # in closed form: there can be millions of pairs
+        a, b = gram[subsets[:, 0], subsets[:, 0]], gram[subsets[:, 1], subsets[:, 1]]
+        c = gram[subsets[:, 0], subsets[:, 1]]
+        return (a + b) / 2 - np.hypot((a - b) / 2, c)
+    blocks = gram[subsets[:, :, None], subsets[:, None, :]]
+    return np.asarray(np.linalg.eigvalsh(blocks)[:, 0])
+
+
+def _least_singular_value(rows: np.ndarray) -> float:
+    """Zero for more rows than columns: they are dependent whatever they are."""
+    if len(rows) > rows.shape[1]:
+        return 0.0
+    return float(np.linalg.svd(rows, compute_uv=False)[-1])

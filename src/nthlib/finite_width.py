@@ -1,0 +1,211 @@
+"""The doors to the kernels of a network of finite width."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from nthlib import validation
+from nthlib.closed_forms import layer_kernel_matrices, tangent_kernel
+from nthlib.lie_derivatives import Model, lie_derivative_kernels
+from nthlib.network import FullyConnected, Parameters
+from nthlib.tangents import states
+
+Method = Literal["auto", "closed", "derivatives"]
+
+_CLOSED_ORDERS = 2
+_MEMORY_SHARE = 0.5
+_FALLBACK_MEMORY = 8 * 2**30
+
+
+def kernels(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    order: int,
+    X_test: Array | None = None,
+    method: Method = "auto",
+    memory_limit: int | None = None,
+) -> dict[int, Array]:
+    """The kernels K^(1), .., K^(order) of a model at the given parameters.
+
+    K^(1) = f and K^(r+1)(x_1, .., x_r, β) = ⟨∇K^(r)(x_1, .., x_r), ∇f_β⟩ (Huang and Yau 2020).
+    K^(2) is the neural tangent kernel. No 1/n and no power of the width is taken out.
+
+    Args:
+        model: a callable (params, X) -> (N,), such as a :class:`FullyConnected`.
+        params: the parameters, any pytree of floating-point arrays.
+        X: training inputs, (n, d); for other models the samples run along the first axis.
+        order: the highest order, at least 1.
+        X_test: test inputs; they add rows to the first axis, after the training rows.
+        method: "closed" (a FullyConnected, order 2 at most), "derivatives" (any model),
+            or "auto", which takes the closed form where there is one.
+        memory_limit: bytes the request may need; half of the machine's memory by default.
+
+    Returns:
+        A dict {1: (N,), 2: (N, n), 3: (N, n, n), ..} in the dtype of the inputs. The first
+        axis holds the training points and then the test points, the others the training
+        points.
+
+    Raises:
+        TypeError, ValueError: naming the argument, for a wrong shape, type or value.
+        MemoryError: before anything is allocated, with the estimated size.
+
+    >>> import jax, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=16, depth=2)
+    >>> X = jax.random.normal(jax.random.key(1), (4, 3))
+    >>> K = nth.kernels(net, net.init(jax.random.key(0)), X, order=2)
+    >>> K[1].shape, K[2].shape
+    ((4,), (4, 4))
+    """
+    order = validation.whole_number("order", order, 1)
+    dim = model.dim if isinstance(model, FullyConnected) else None
+    X, X_test = validation.inputs(X, X_test, dim)
+    check_model(model, params, X)
+    closed = _use_closed_form(model, order, method)
+    rows = len(X) if X_test is None else len(X) + len(X_test)
+    needed = _bytes_needed(params, len(X), rows, order, X.dtype.itemsize, closed=closed)
+    check_memory(needed, memory_limit, "fewer samples, a lower order or float32")
+    if closed:
+        return _run(_closed_kernels, model, order)(params, X, X_test)
+    return _run(_derivative_kernels, model, order)(params, X, X_test)
+
+
+def layer_kernels(
+    net: FullyConnected, params: Parameters, X: Float[Array, "n d"]
+) -> Float[Array, "L n n"]:
+    """The layer kernels G^(1), .., G^(H+1), stacked: shape (H+1, n, n).
+
+    G^(ℓ)(α, β) is the inner product of the gradients of f_α and f_β with respect to W^(ℓ), and
+    the last one with respect to the readout. They sum to K^(2) (Huang and Yau 2020).
+
+    >>> import jax, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=16, depth=2)
+    >>> X = jax.random.normal(jax.random.key(1), (4, 3))
+    >>> nth.layer_kernels(net, net.init(jax.random.key(0)), X).shape
+    (3, 4, 4)
+    """
+    if not isinstance(net, FullyConnected):
+        raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
+    X, _ = validation.inputs(X, None, net.dim)
+    check_model(net, params, X)
+    return _layer_kernels(net, params, X)
+
+
+@functools.partial(jax.jit, static_argnames="net")
+def _layer_kernels(net: FullyConnected, params: Parameters, X: Array) -> Array:
+    passes = states(net, params, X)
+    return jnp.stack(layer_kernel_matrices(passes, passes))
+
+
+def kernels_of(
+    model: Model, params: PyTree, X: Array, order: int, X_test: Array | None = None
+) -> dict[int, Array]:
+    """:func:`kernels` without its checks, for use inside compiled code."""
+    if _use_closed_form(model, order, "auto"):
+        return _closed_kernels(model, order, params, X, X_test)
+    return _derivative_kernels(model, order, params, X, X_test)
+
+
+def _closed_kernels(
+    model: Model, order: int, params: Any, X: Array, X_test: Array | None
+) -> dict[int, Array]:
+    assert isinstance(model, FullyConnected)
+    predictions, kernel = tangent_kernel(model, params, X, X_test)
+    return {1: predictions, 2: kernel} if order == 2 else {1: predictions}
+
+
+def _derivative_kernels(
+    model: Model, order: int, params: Any, X: Array, X_test: Array | None
+) -> dict[int, Array]:
+    return lie_derivative_kernels(model, params, X, order, X_test)
+
+
+def _run(
+    function: Callable[..., dict[int, Array]], model: Model, order: int
+) -> Callable[..., dict[int, Array]]:
+    """Compile for this model; kept between calls when the model can be hashed."""
+    try:
+        hash(model)
+    except TypeError:
+        return jax.jit(functools.partial(function, model, order))
+    return _compiled(function, model, order)
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(
+    function: Callable[..., dict[int, Array]], model: Model, order: int
+) -> Callable[..., dict[int, Array]]:
+    return jax.jit(functools.partial(function, model, order))
+
+
+def _use_closed_form(model: Model, order: int, method: str) -> bool:
+    if method not in ("auto", "closed", "derivatives"):
+        raise ValueError(f'method must be "auto", "closed" or "derivatives", got {method!r}')
+    if method == "closed" and not isinstance(model, FullyConnected):
+        raise ValueError('method "closed" needs a FullyConnected; use "auto" or "derivatives"')
+    if method == "closed" and order > _CLOSED_ORDERS:
+        raise ValueError(f'method "closed" reaches order {_CLOSED_ORDERS}; use "derivatives"')
+    return method != "derivatives" and isinstance(model, FullyConnected) and order <= _CLOSED_ORDERS
+
+
+def check_model(model: Model, params: PyTree, X: Array) -> None:
+    """Raise unless ``model(params, X)`` gives one real number a sample."""
+    if not callable(model):
+        raise TypeError(f"model must be a callable (params, X) -> (N,), got {model!r}")
+    leaves = jax.tree.leaves(params)
+    if not leaves or not all(
+        jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves
+    ):
+        raise TypeError("params must be a pytree whose leaves are arrays of floats")
+    if not validation.is_traced(params) and not all(bool(jnp.isfinite(a).all()) for a in leaves):
+        raise ValueError("params must be finite, but hold NaN or infinity")
+    if isinstance(model, FullyConnected):
+        model.check_params(params)
+        return
+    output = jax.eval_shape(model, params, X)
+    if getattr(output, "shape", None) != (len(X),):
+        shape = getattr(output, "shape", type(output).__name__)
+        raise ValueError(f"model must return shape ({len(X)},) for {len(X)} samples, got {shape}")
+
+
+def _bytes_needed(
+    params: PyTree, n: int, rows: int, order: int, itemsize: int, *, closed: bool
+) -> int:
+    """The kernels themselves, and for the derivatives the n gradients and their tangents."""
+    output = sum(rows * n ** (level - 1) for level in range(1, order + 1))
+    if closed:
+        return itemsize * output
+    parameters = sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
+    return int(itemsize * (output + max(order - 1, 0) * n * parameters))
+
+
+def check_memory(needed: int, limit: int | None, alternative: str) -> None:
+    """Raise ``MemoryError`` when a request needs more bytes than the limit allows."""
+    if limit is None:
+        limit = int(_MEMORY_SHARE * _physical_memory())
+    limit = validation.whole_number("memory_limit", limit, 1)
+    if needed > limit:
+        raise MemoryError(
+            f"this needs about {_as_size(needed)}, over the memory_limit of {_as_size(limit)}; "
+            f"try {alternative}"
+        )
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return _FALLBACK_MEMORY
+
+
+def _as_size(count: float) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024 or unit == "TiB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable")

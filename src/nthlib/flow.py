@@ -1,0 +1,194 @@
+"""The exact dynamics: gradient flow on the mean-square loss, integrated adaptively."""
+
+import functools
+import warnings
+from typing import Any, NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from nthlib import progress, validation
+from nthlib.finite_width import check_model, kernels_of
+from nthlib.lie_derivatives import Model
+from nthlib.network import FullyConnected
+
+
+class Flow(NamedTuple):
+    """A network trained by gradient flow, at the requested times.
+
+    ``times`` (T,); ``predictions`` (T, N), training points first, then test points;
+    ``kernels`` {2: (T, N, n), .., order}; ``params`` at the last time reached; ``valid_until``
+    is infinity, or the time at which the solver gave up: rows after it are NaN. ``steps`` and
+    ``rejected_steps`` count the solver's work.
+    """
+
+    times: Float[Array, " T"]
+    predictions: Float[Array, "T N"]
+    kernels: dict[int, Array]
+    params: PyTree
+    valid_until: Float[Array, ""]
+    steps: Array
+    rejected_steps: Array
+
+
+def gradient_flow(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    y: Float[Array, " n"],
+    times: Float[Array, " T"],
+    X_test: Array | None = None,
+    order: int = 2,
+    *,
+    rtol: float = 1e-8,
+    max_steps: int = 100_000,
+) -> Flow:
+    """Train a model by gradient flow on L(θ) = (1/2n) Σ (f_α − y_α)², from time zero.
+
+    ∂_t θ = −∇L(θ) is integrated with Dopri8. The state is the displacement θ − θ_0, whose
+    error stays small next to the O(1/m) movement of the kernel, and the absolute tolerance is
+    ``rtol`` divided by √(number of parameters).
+
+    Args:
+        model: a callable (params, X) -> (N,), such as a ``FullyConnected``.
+        params: the initial parameters θ_0, any pytree of floating-point arrays.
+        X: training inputs, n along the first axis.
+        y: labels, shape (n,).
+        times: sorted times from which predictions and kernels are returned, none negative.
+        X_test: test inputs; their predictions and kernel rows follow the training ones.
+        order: the highest kernel returned; 1 returns predictions alone, which is faster.
+        rtol: relative tolerance of the solver.
+        max_steps: steps after which the solver gives up and the flow is marked invalid.
+
+    Returns:
+        A :class:`Flow`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before any work starts.
+
+    Warns:
+        UserWarning: when training inputs coincide, or when the last time was not reached.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> params, times = net.init(jax.random.key(1)), jnp.linspace(0.0, 1.0, 5)
+    >>> flow = nth.gradient_flow(net, params, X, jnp.ones(3), times)
+    >>> flow.predictions.shape, flow.kernels[2].shape
+    ((5, 3), (5, 3, 3))
+    """
+    order = validation.whole_number("order", order, 1)
+    validation.positive_number("rtol", rtol)
+    max_steps = validation.whole_number("max_steps", max_steps, 1)
+    dim = model.dim if isinstance(model, FullyConnected) else None
+    X, X_test = validation.inputs(X, X_test, dim)
+    check_model(model, params, X)
+    y = validation.floating_array("y", y, (len(X),))
+    times = validation.time_points(times).astype(X.dtype)
+    warn_of_coinciding(X)
+
+    traced = validation.is_traced(params, X, y, times)
+    solve = _solver(model, order, float(rtol), max_steps, show_progress=not traced)
+    if traced:
+        return solve(params, X, y, times, X_test)
+    with progress.bar("gradient flow"):
+        flow = jax.block_until_ready(solve(params, X, y, times, X_test))
+    if jnp.isfinite(flow.valid_until):
+        warnings.warn(
+            f"gradient flow stopped at t = {float(flow.valid_until):.6g}, before the last of the "
+            f"times; later rows are NaN (raise max_steps, now {max_steps}, or lower the times)",
+            UserWarning,
+            stacklevel=2,
+        )
+    return flow
+
+
+def warn_of_coinciding(X: Array) -> None:
+    """Warn when two rows of X are equal: the kernel is then singular."""
+    pair = validation.coinciding_inputs(X)
+    if pair is not None:
+        warnings.warn(
+            f"X holds the same input twice (rows {pair[0]} and {pair[1]}): K^(2) is singular",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _solver(model: Model, order: int, rtol: float, max_steps: int, *, show_progress: bool) -> Any:
+    settings = (order, rtol, max_steps, show_progress)
+    try:
+        return _compiled_solver(model, *settings)
+    except TypeError:  # a model that cannot be hashed is compiled anew
+        return jax.jit(functools.partial(_solve, model, *settings))
+
+
+@functools.lru_cache(maxsize=128)
+def _compiled_solver(model: Model, *settings: Any) -> Any:
+    return jax.jit(functools.partial(_solve, model, *settings))
+
+
+def _solve(
+    model: Model,
+    order: int,
+    rtol: float,
+    max_steps: int,
+    show_progress: bool,
+    params: PyTree,
+    X: Array,
+    y: Array,
+    times: Array,
+    X_test: Array | None,
+) -> Flow:
+    def loss(theta: PyTree, data: tuple[Array, Array]) -> Array:
+        inputs, labels = data
+        return jnp.mean((model(theta, inputs) - labels) ** 2) / 2
+
+    def velocity(t: Array, moved: PyTree, data: Any) -> PyTree:
+        gradient = jax.grad(loss)(_add(params, moved), data)
+        return jax.tree.map(jnp.negative, gradient)
+
+    def observe(t: Array, moved: PyTree, data: Any) -> dict[int, Array]:
+        return kernels_of(model, _add(params, moved), data[0], order, X_test)
+
+    saved = diffrax.SubSaveAt(ts=times, fn=observe)
+    last = diffrax.SubSaveAt(t1=True)
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(velocity),
+        diffrax.Dopri8(),
+        t0=jnp.zeros_like(times[0]),
+        t1=times[-1],
+        dt0=None,
+        y0=jax.tree.map(jnp.zeros_like, params),
+        args=(X, y),
+        saveat=diffrax.SaveAt(subs=[saved, last]),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol / count**0.5),
+        max_steps=max_steps,
+        throw=False,
+        progress_meter=progress.BarMeter() if show_progress else diffrax.NoProgressMeter(),
+    )
+    observed, final = solution.ys
+    reached = jnp.isfinite(observed[1]).all(axis=1)
+    observed = {r: _blank(values, reached) for r, values in observed.items()}
+    finished = solution.result == diffrax.RESULTS.successful
+    return Flow(
+        times=times,
+        predictions=observed.pop(1),
+        kernels=observed,
+        params=_add(params, jax.tree.map(lambda leaf: leaf[-1], final)),
+        valid_until=jnp.where(finished, jnp.inf, solution.ts[1][-1]),
+        steps=solution.stats["num_steps"],
+        rejected_steps=solution.stats["num_rejected_steps"],
+    )
+
+
+def _add(params: PyTree, moved: PyTree) -> PyTree:
+    return jax.tree.map(jnp.add, params, moved)
+
+
+def _blank(values: Array, reached: Array) -> Array:
+    """NaN in place of the infinities that the solver leaves in rows it never reached."""
+    mask = reached.reshape(-1, *(1,) * (values.ndim - 1))
+    return jnp.where(mask, values, jnp.nan)

@@ -1,0 +1,54 @@
+"""K^(r) of any model, by forward derivatives along the fields ∇f_β.
+
+K^(r+1)(.., β) is the derivative of K^(r) along V_β = ∇f_β, and the field itself is
+differentiated at the next order because it is evaluated inside the function that is
+pushed forward. Slow next to the closed forms, general, and their independent check.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+Model = Callable[[PyTree, Array], Float[Array, " N"]]
+
+
+def gradient_fields(model: Model, params: PyTree, X: Array) -> PyTree:
+    """∇f_β for every row of X: the parameters' tree with a leading axis of length n."""
+    return jax.jacrev(model)(params, X)
+
+
+def lie_derivative_kernels(
+    model: Model, params: PyTree, X: Array, order: int, X_test: Array | None = None
+) -> dict[int, Array]:
+    """K^(1), .., K^(order) of ``model``; the shapes are those of ``nthlib.kernels``."""
+    everything = X if X_test is None else jnp.concatenate([X, X_test])
+
+    def predictions(theta: PyTree) -> Array:
+        return model(theta, everything)
+
+    kernel: Callable[[PyTree], Array] = predictions
+    kernels = {1: kernel(params)}
+    for level in range(2, order + 1):
+        kernel = _pushed_along_fields(kernel, model, X, batched=level == 2)
+        kernels[level] = kernel(params)
+    return kernels
+
+
+def _pushed_along_fields(
+    kernel: Callable[[PyTree], Array], model: Model, X: Array, *, batched: bool
+) -> Callable[[PyTree], Array]:
+    def pushed(theta: PyTree) -> Any:
+        def along(field: PyTree) -> Array:
+            tangent: Array = jax.jvp(kernel, (theta,), (field,))[1]
+            return tangent
+
+        fields = gradient_fields(model, theta, X)
+        # Only the innermost derivative runs over all directions at once: doing so at every
+        # level would hold n times the memory of the level below.
+        columns = jax.vmap(along)(fields) if batched else jax.lax.map(along, fields)
+        return jnp.moveaxis(columns, 0, -1)
+
+    return pushed

@@ -1,0 +1,89 @@
+"""The fully connected network of the paper, with its normalisation and initialisation."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray
+
+from nthlib import validation
+from nthlib.activations import Activation, require_elementwise
+
+
+class Parameters(NamedTuple):
+    """The trainable arrays: ``weights`` W^(1) (m, d), W^(2..H) (m, m); ``readout`` a (m,)."""
+
+    weights: tuple[Float[Array, "m _"], ...]
+    readout: Float[Array, " m"]
+
+
+@dataclass(frozen=True)
+class FullyConnected:
+    """A network without biases: x^(ℓ) = σ(W^(ℓ) x^(ℓ−1)) / √m, f = a · x^(H).
+
+    Entries are drawn W_ij ~ N(0, sigma_w²) and a_i ~ N(0, sigma_a²). There is no 1/√d on the
+    input and no further factor on the readout (Huang and Yau 2020, section 1), so that at
+    initialisation every layer and f are of order one when the inputs have norm of order one.
+    Not to be confused with the "NTK parametrisation" that also divides by √d.
+
+    Args:
+        dim: length d of an input.
+        width: units m in every hidden layer.
+        depth: hidden layers H.
+        activation: an elementwise function σ built from JAX operations.
+        sigma_w: standard deviation of the weights.
+        sigma_a: standard deviation of the readout.
+
+    Raises:
+        TypeError, ValueError: naming the argument, when a size is not whole or below 1, a
+            standard deviation not positive, or the activation not elementwise.
+
+    >>> import jax, jax.numpy as jnp
+    >>> net = FullyConnected(dim=3, width=8, depth=2)
+    >>> params = net.init(jax.random.key(0))
+    >>> net(params, jnp.ones((5, 3))).shape
+    (5,)
+    """
+
+    dim: int
+    width: int
+    depth: int
+    activation: Activation = jnp.tanh
+    sigma_w: float = 1.0
+    sigma_a: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "width", "depth"):
+            # Frozen: numpy integers are replaced by plain ones so that equal networks hash alike.
+            object.__setattr__(self, name, validation.whole_number(name, getattr(self, name), 1))
+        for name in ("sigma_w", "sigma_a"):
+            object.__setattr__(self, name, validation.positive_number(name, getattr(self, name)))
+        require_elementwise(self.activation)
+
+    def init(self, key: PRNGKeyArray, dtype: DTypeLike = float) -> Parameters:
+        """Draw the parameters from ``key``; ``dtype`` defaults to JAX's default float."""
+        *weight_keys, readout_key = jax.random.split(key, self.depth + 1)
+        fan_in = [self.dim] + [self.width] * (self.depth - 1)
+        weights = tuple(
+            self.sigma_w * jax.random.normal(layer_key, (self.width, columns), dtype)
+            for layer_key, columns in zip(weight_keys, fan_in, strict=True)
+        )
+        return Parameters(
+            weights, self.sigma_a * jax.random.normal(readout_key, (self.width,), dtype)
+        )
+
+    def __call__(self, params: Parameters, X: Float[Array, "N d"]) -> Float[Array, " N"]:
+        """The predictions f(X), shape (N,), for inputs (N, d)."""
+        x = X
+        for weight in params.weights:
+            x = self.activation(x @ weight.T) / jnp.sqrt(self.width)
+        return x @ params.readout
+
+    def check_params(self, params: Parameters) -> None:
+        """Raise ``ValueError`` unless ``params`` has the shapes that :meth:`init` gives."""
+        fan_in = [self.dim] + [self.width] * (self.depth - 1)
+        wanted = [(self.width, columns) for columns in fan_in] + [(self.width,)]
+        got = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
+        if not isinstance(params, Parameters) or got != wanted:
+            raise ValueError(f"params must have leaves of shapes {wanted}, got {got}")

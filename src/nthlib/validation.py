@@ -1,0 +1,115 @@
+"""One clear sentence for bad input, before any work starts.
+
+Every function takes the argument's name, so that the message can name it. Checks on
+values are skipped for arrays that JAX is tracing; checks on shapes never are.
+"""
+
+import math
+import numbers
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+
+def is_traced(*trees: Any) -> bool:
+    """True when any leaf is a JAX tracer, whose values cannot be looked at."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+
+
+def whole_number(name: str, number: Any, minimum: int) -> int:
+    """Return ``number`` as an int, or raise when it is not whole or below ``minimum``."""
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, got {_describe(number)}")
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    return int(number)
+
+
+def positive_number(name: str, number: Any) -> float:
+    """Return ``number`` as a float, or raise when it is not a finite number above zero."""
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {_describe(number)}")
+    value = float(number)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be finite and above 0, got {number}")
+    return value
+
+
+def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Array:
+    """Return ``array`` as a JAX array of floats, checked against ``shape``.
+
+    ``shape`` has one entry an axis; None stands for any size of at least one.
+
+    Raises:
+        TypeError: when it is not an array of real floating-point numbers.
+        ValueError: when its shape differs, an axis is empty, or an entry is NaN or infinite.
+    """
+    try:
+        array = jnp.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of floats, got {_describe(array)}") from error
+    wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+    if array.ndim != len(shape):
+        raise ValueError(
+            f"{name} must have {len(shape)} axes of shape {wanted}, got shape {array.shape}"
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    if any(size is not None and size != got for size, got in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name} must hold floats, got {array.dtype}; convert it first")
+    if not is_traced(array) and not bool(jnp.isfinite(array).all()):
+        raise ValueError(f"{name} must be finite, but holds NaN or infinity")
+    return array
+
+
+def inputs(X: Any, X_test: Any, dim: int | None) -> tuple[Array, Array | None]:
+    """Check the training inputs (n, dim) and the test inputs, which must match them.
+
+    For a model other than ``FullyConnected`` (``dim`` None) an input may have any shape,
+    as long as the samples run along the first axis.
+    """
+    shape: tuple[int | None, ...] = (None, dim)
+    if dim is None:
+        if jnp.ndim(X) < 1:
+            raise ValueError("X must have the samples along its first axis, got a scalar")
+        shape = (None,) * jnp.ndim(X)
+    X = floating_array("X", X, shape)
+    if X_test is None:
+        return X, None
+    return X, floating_array("X_test", X_test, (None, *X.shape[1:]))
+
+
+def time_points(times: Any) -> Array:
+    """Check a sorted vector of times, none below zero."""
+    times = floating_array("times", times, (None,))
+    if is_traced(times):
+        return times
+    if bool(times[0] < 0):
+        raise ValueError(f"times must not be negative, but start at {times[0]}")
+    if bool((jnp.diff(times) < 0).any()):
+        raise ValueError("times must be sorted in increasing order")
+    return times
+
+
+def coinciding_inputs(X: Any) -> tuple[int, int] | None:
+    """The first pair of equal rows of X, or None; None also for traced arrays."""
+    if is_traced(X):
+        return None
+    rows = np.asarray(X).reshape(len(X), -1)
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    repeated = np.flatnonzero(first[inverse] != np.arange(len(rows)))
+    if repeated.size == 0:
+        return None
+    return int(first[inverse[repeated[0]]]), int(repeated[0])
+
+
+def _describe(thing: Any) -> str:
+    if isinstance(thing, (np.ndarray, jax.Array)):
+        return f"an array of shape {thing.shape}"
+    text = repr(thing)
+    return f"{type(thing).__name__} {text if len(text) < 40 else text[:37] + '...'}"
