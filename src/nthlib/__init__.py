@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nthlib.activations import erf, relu
-    from nthlib.claims import judge
-    from nthlib.data import check_inputs, digits, sphere, teacher_labels
+    from nthlib.claims import Verdict, judge
+    from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
     from nthlib.finite_width import kernels, layer_kernels
-    from nthlib.flow import gradient_flow
+    from nthlib.flow import Flow, gradient_flow
     from nthlib.infinite_width import limit_kernel
-    from nthlib.network import FullyConnected
-    from nthlib.scaling import fit_exponent, sweep
-    from nthlib.truncation import truncated_hierarchy
+    from nthlib.network import FullyConnected, Parameters
+    from nthlib.scaling import ExponentFit, fit_exponent, sweep
+    from nthlib.truncation import TruncatedSolution, truncated_hierarchy
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ExponentFit": "scaling",
+    "Flow": "flow",
     "FullyConnected": "network",
+    "InputReport": "data",
+    "Parameters": "network",
+    "TruncatedSolution": "truncation",
+    "Verdict": "claims",
     "check_inputs": "data",
     "digits": "data",
     "erf": "activations",
@@ -54,6 +60,13 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "teacher_labels",
     "digits",
     "check_inputs",
+    # What these return.
+    "Parameters",
+    "Flow",
+    "TruncatedSolution",
+    "ExponentFit",
+    "Verdict",
+    "InputReport",
 ]
 
 

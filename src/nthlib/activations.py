@@ -10,7 +10,10 @@ from jaxtyping import Array
 Activation = Callable[[Array], Array]
 
 erf: Activation = jax.scipy.special.erf
+"""The error function, (2/√π) ∫_0^x exp(−t²) dt: smooth, with a limiting kernel in closed form."""
+
 relu: Activation = jax.nn.relu
+"""max(x, 0): outside the theorems' assumptions, with a limiting kernel in closed form."""
 
 
 def derivative(activation: Activation, order: int = 1) -> Activation:
@@ -59,3 +62,19 @@ def require_elementwise(activation: Activation) -> None:
             raise ValueError(
                 "activation must act elementwise, but its entries depend on each other"
             )
+
+
+def named(name: str) -> Activation:
+    """Look up an activation by the name it has in ``jax.nn`` or ``jax.numpy``, or "erf".
+
+    >>> named("softplus") is jax.nn.softplus
+    True
+    """
+    if name == "erf":
+        return erf
+    for module in (jax.nn, jnp):
+        found = getattr(module, str(name), None)
+        if callable(found):
+            require_elementwise(found)
+            return found
+    raise ValueError(f"activation must be a name from jax.nn or jax.numpy, got {name!r}")

@@ -21,6 +21,23 @@ Relation = Literal["equals", "at-most", "at-least"]
 Outcome = Literal["holds", "fails", "undecided", "invalid", "recorded"]
 
 VERDICT_MIME = "application/vnd.nthlib.verdict+json"
+
+# outcome -> (tone, words), for a claim and for its control; the one wording of the book.
+CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
+    "holds": ("good", "holds"),
+    "fails": ("bad", "fails"),
+    "undecided": ("neutral", "undecided"),
+    "recorded": ("neutral", "not judged"),
+    "invalid": ("bad", "invalid"),
+}
+CONTROL_WORDS: dict[Outcome, tuple[str, str]] = {
+    "holds": ("bad", "holds, but must not"),
+    "fails": ("good", "breaks the claim"),
+    "undecided": ("good", "does not hold"),
+    "recorded": ("neutral", "not judged"),
+    "invalid": ("bad", "invalid"),
+}
+
 _KINDS = ("theorem", "expectation")
 _RELATIONS = ("equals", "at-most", "at-least")
 
@@ -106,9 +123,14 @@ class Verdict:
         return {key: _json_safe(entry) for key, entry in asdict(self).items()}
 
     @property
-    def is_defect_of_the_book(self) -> bool:
-        """True when the number is unusable, or when a control did not break its claim."""
-        return self.outcome == "invalid" or (self.control and self.outcome == "holds")
+    def tone(self) -> str:
+        """Whether this is as it should be: "good", "bad" or "neutral"."""
+        return (CONTROL_WORDS if self.control else CLAIM_WORDS)[self.outcome][0]
+
+    @property
+    def words(self) -> str:
+        """The outcome as a reader sees it; a control that fails breaks its claim."""
+        return (CONTROL_WORDS if self.control else CLAIM_WORDS)[self.outcome][1]
 
     def _ipython_display_(self) -> None:
         # `judge` has displayed it; as the last value of a cell it must not appear again.
@@ -265,23 +287,9 @@ def describe(verdict: Verdict, claim: Claim | None) -> str:
     measured = format_interval(verdict.value, verdict.low, verdict.high)
     if claim is None:
         return f"{label}: not registered, measured {measured}"
-    line = f"{label}: {_phrase(verdict)}. {claim.quantity} {measured}, "
+    line = f"{label}: {verdict.words}. {claim.quantity} {measured}, "
     line += f"predicted {format_prediction(claim)}"
     return line if claim.rival is None else f"{line}, rival {format_number(claim.rival)}"
-
-
-def _phrase(verdict: Verdict) -> str:
-    if verdict.outcome == "recorded":
-        return "recorded, not judged at smoke"
-    if not verdict.control:
-        return verdict.outcome
-    phrases = {
-        "fails": "breaks the claim, as it must",
-        "undecided": "does not hold, as it must not",
-        "holds": "HOLDS, but must not",
-        "invalid": "invalid",
-    }
-    return phrases[verdict.outcome]
 
 
 def _show(verdict: Verdict, claim: Claim | None) -> None:
@@ -292,16 +300,6 @@ def _show(verdict: Verdict, claim: Claim | None) -> None:
         return
     from IPython.display import display  # only inside a notebook, where it is present
 
-    state = "bad" if _is_bad(verdict) else "good" if _is_good(verdict) else "neutral"
-    markup = f'<div class="nth-verdict nth-{state}">{html.escape(line)}</div>'
+    markup = f'<div class="nth-verdict nth-{verdict.tone}">{html.escape(line)}</div>'
     bundle = {"text/plain": line, "text/html": markup, VERDICT_MIME: verdict.as_dict()}
     display(bundle, raw=True)
-
-
-def _is_bad(verdict: Verdict) -> bool:
-    return verdict.is_defect_of_the_book or (verdict.outcome == "fails" and not verdict.control)
-
-
-def _is_good(verdict: Verdict) -> bool:
-    wanted = ("fails", "undecided") if verdict.control else ("holds",)
-    return verdict.outcome in wanted

@@ -1,61 +1,90 @@
-"""A name for what a function computes, so that a cached result is used only while it is true."""
+"""A name for what a computation depends on, so that a cached result is used only while true."""
 
+import dataclasses
 import functools
 import hashlib
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import joblib
+import numpy as np
 
 # The book's pipeline and command line carry no mathematics: editing them changes no number.
 _NO_MATHEMATICS = ("pipeline", "cli.py")
 
 
-def fingerprint(function: Callable[..., Any]) -> str:
-    """Hash a function's source, what it refers to, this library's sources and JAX's version.
+def fingerprint(*things: Any) -> str:
+    """Hash functions and data, together with this library's sources and JAX's version.
 
-    Functions that it calls are followed when they are not part of an installed package, as
-    are the plain data it closes over; so a helper edited in a notebook changes the result.
+    Of a function the source counts, and whatever globals and closed-over names it uses; so
+    does the source of functions that it calls, as long as they are not part of an installed
+    package. A helper edited in a notebook therefore changes the result.
     """
-    seen: dict[str, str] = {}
-    _collect(function, seen)
-    return joblib.hash((sorted(seen.items()), library_digest(), jax.__version__))  # type: ignore[no-any-return]
+    seen: set[int] = set()
+    parts = [part for thing in things for part in _describe(thing, seen)]
+    return str(joblib.hash((parts, library_digest(), jax.__version__)))
 
 
-def _collect(function: Callable[..., Any], seen: dict[str, str]) -> None:
-    while isinstance(function, functools.partial):
-        seen[f"partial {len(seen)}"] = joblib.hash((function.args, function.keywords))
-        function = function.func
-    function = inspect.unwrap(function)
-    name = (
-        f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}"
-    )
-    if name in seen:
+def _describe(thing: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(thing, functools.partial):
+        yield from _describe((thing.func, thing.args, thing.keywords), seen)
+    elif isinstance(thing, (types.FunctionType, types.MethodType)) or hasattr(thing, "__wrapped__"):
+        yield from _describe_function(inspect.unwrap(thing), seen)
+    elif isinstance(thing, (types.ModuleType, type, types.BuiltinFunctionType)):
+        yield _qualified_name(thing)
+    elif dataclasses.is_dataclass(thing):
+        yield _qualified_name(type(thing))
+        for field in dataclasses.fields(thing):
+            yield from _describe(getattr(thing, field.name), seen)
+    elif isinstance(thing, jax.Array):
+        yield joblib.hash(np.asarray(_raw(thing)))
+    elif isinstance(thing, Mapping):
+        for key, value in sorted(thing.items(), key=lambda item: str(item[0])):
+            yield repr(key)
+            yield from _describe(value, seen)
+    elif isinstance(thing, (tuple, list)):
+        yield f"{len(thing)} items"
+        for item in thing:
+            yield from _describe(item, seen)
+    else:
+        yield joblib.hash(thing)
+
+
+def _describe_function(function: Any, seen: set[int]) -> Iterator[str]:
+    yield _qualified_name(function)
+    if id(function) in seen or _is_installed(function):
         return
+    seen.add(id(function))
     try:
-        seen[name] = inspect.getsource(function)
-        names = inspect.getclosurevars(function)
-    except (OSError, TypeError):  # built in, or defined where no source is kept
-        seen[name] = repr(function)
+        source, names = inspect.getsource(function), inspect.getclosurevars(function)
+    except (OSError, TypeError):  # defined where no source is kept
+        yield joblib.hash(getattr(function, "__code__", None) and function.__code__.co_code)
         return
-    for referred, thing in {**names.globals, **names.nonlocals}.items():
-        if isinstance(thing, types.ModuleType):
-            continue
-        if isinstance(thing, types.FunctionType):
-            if not _is_installed(thing):
-                _collect(thing, seen)
-        elif not callable(thing):
-            seen[f"{name} > {referred}"] = joblib.hash(thing)
+    yield source
+    yield from _describe({**names.globals, **names.nonlocals}, seen)
 
 
-def _is_installed(function: Callable[..., Any]) -> bool:
-    return function.__module__ != "__main__" and "site-packages" in (
-        inspect.getsourcefile(function) or ""
-    )
+def _raw(array: jax.Array) -> jax.Array:
+    is_key = jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(array) if is_key else array
+
+
+def _qualified_name(thing: Any) -> str:
+    name = getattr(thing, "__qualname__", getattr(thing, "__name__", repr(thing)))
+    return f"{getattr(thing, '__module__', '')}.{name}"
+
+
+def _is_installed(function: Any) -> bool:
+    if getattr(function, "__module__", None) == "__main__":
+        return False
+    try:
+        return "site-packages" in (inspect.getsourcefile(function) or "")
+    except TypeError:
+        return True
 
 
 @functools.cache

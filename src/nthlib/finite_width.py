@@ -162,7 +162,7 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
         jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves
     ):
         raise TypeError("params must be a pytree whose leaves are arrays of floats")
-    if not validation.is_traced(params) and not all(bool(jnp.isfinite(a).all()) for a in leaves):
+    if not all(validation.is_finite(leaf) for leaf in leaves):
         raise ValueError("params must be finite, but hold NaN or infinity")
     if isinstance(model, FullyConnected):
         model.check_params(params)

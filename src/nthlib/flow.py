@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import progress, validation
@@ -95,7 +96,8 @@ def gradient_flow(
         return solve(params, X, y, times, X_test)
     with progress.bar("gradient flow"):
         flow = jax.block_until_ready(solve(params, X, y, times, X_test))
-    if jnp.isfinite(flow.valid_until):
+    # Called with constants inside a compiled function, the result is traced all the same.
+    if not validation.is_traced(flow) and np.isfinite(flow.valid_until):
         warnings.warn(
             f"gradient flow stopped at t = {float(flow.valid_until):.6g}, before the last of the "
             f"times; later rows are NaN (raise max_steps, now {max_steps}, or lower the times)",

@@ -1,5 +1,6 @@
 """The deterministic kernels to which finite networks tend as the width grows."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -47,6 +48,12 @@ def limit_kernel(
     X, _ = validation.inputs(X, None, net.dim)
     if validation.is_traced(X):
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
+    # The quadrature looks at values, also when the call stands inside a compiled function.
+    with jax.ensure_compile_time_eval():
+        return _limit_kernel(net, X)
+
+
+def _limit_kernel(net: FullyConnected, X: Array) -> Array:
     covariance = X @ X.T
     if not bool((jnp.diagonal(covariance) > 0).all()):
         raise ValueError("X must not hold a zero row")

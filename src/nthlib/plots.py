@@ -42,6 +42,14 @@ def width_colours(widths: Iterable[int]) -> dict[int, Any]:
     return dict(zip(widths, mpl.colormaps["viridis"](shades), strict=True))
 
 
+def log_axis_at(ax: Axes, values: Iterable[float]) -> None:
+    """Make the horizontal axis logarithmic, with ticks at the measured values and no others."""
+    values = list(values)
+    ax.set_xscale("log")
+    ax.set_xticks(values, [f"{value:g}" for value in values])
+    ax.minorticks_off()
+
+
 def scaling_plot(
     fit: ExponentFit,
     *,
@@ -71,8 +79,8 @@ def scaling_plot(
             line = fit.values[0] * (fit.widths / fit.widths[0]) ** exponent
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
             ax.plot(fit.widths, line, style, color=THEORY, label=shown, zorder=1)
-    ax.set_xscale("log", base=2)
     ax.set_yscale("log")
+    log_axis_at(ax, fit.widths)
     ax.set_xlabel("width m")
     ax.legend()
     return ax

@@ -75,7 +75,7 @@ def sweep(
     if batch_size is not None:
         batch_size = validation.whole_number("batch_size", batch_size, 1)
 
-    cell, stamp = _cell_runner(), fingerprint(measure)
+    cell, stamp = _cell_runner(), fingerprint(measure, fixed)
     tasks = (
         joblib.delayed(cell)(measure, stamp, width, tuple(numbers), batch_size, fixed)
         for width in widths
@@ -98,8 +98,8 @@ def _cell_runner() -> Callable[..., dict[str, np.ndarray]]:
     if not folder:
         return _measure_width
     memory = joblib.Memory(folder, verbose=0)
-    # The stamp stands for the function: joblib would look at its outermost source alone.
-    cached = memory.cache(_measure_width, ignore=["measure"])
+    # The stamp stands for both: of a function joblib would see the outermost source alone.
+    cached = memory.cache(_measure_width, ignore=["measure", "fixed"])
     return _refresh(cached) if os.environ.get("NTH_FORCE") else cached  # type: ignore[no-any-return]
 
 

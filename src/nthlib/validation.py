@@ -62,9 +62,15 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"{name} must hold floats, got {array.dtype}; convert it first")
-    if not is_traced(array) and not bool(jnp.isfinite(array).all()):
+    if not is_finite(array):
         raise ValueError(f"{name} must be finite, but holds NaN or infinity")
     return array
+
+
+def is_finite(array: Any) -> bool:
+    """False when a value is NaN or infinite; True for traced arrays, which cannot be seen."""
+    # NumPy and not JAX: inside a compiled function JAX would stage the comparison itself.
+    return is_traced(array) or bool(np.isfinite(np.asarray(array)).all())
 
 
 def inputs(X: Any, X_test: Any, dim: int | None) -> tuple[Array, Array | None]:
@@ -89,9 +95,10 @@ def time_points(times: Any) -> Array:
     times = floating_array("times", times, (None,))
     if is_traced(times):
         return times
-    if bool(times[0] < 0):
-        raise ValueError(f"times must not be negative, but start at {times[0]}")
-    if bool((jnp.diff(times) < 0).any()):
+    values = np.asarray(times)
+    if values[0] < 0:
+        raise ValueError(f"times must not be negative, but start at {values[0]}")
+    if (np.diff(values) < 0).any():
         raise ValueError("times must be sorted in increasing order")
     return times
 

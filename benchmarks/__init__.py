@@ -1,0 +1,1 @@
+"""Ratios against rivals, measured in one run on one machine; never timed tests."""

@@ -1,0 +1,264 @@
+"""The command ``nth``: run the chapters of a book, build its site, check its claims."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+# What parses notebooks or runs kernels is imported by the commands that need it, so that
+# `nth --help` answers at once. Nothing here imports JAX.
+from nthlib.pipeline.book import Book, UsageError
+from nthlib.pipeline.parameters import parse_options, suggest
+
+PROFILES = ("smoke", "quick", "full")
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+profile_option = click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="quick",
+    show_default=True,
+    help="How much to compute: smoke takes seconds and judges nothing, full takes a night.",
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Run N chapters at once.",
+)
+force_option = click.option(
+    "--force", is_flag=True, help="Run even what is up to date, and bypass the cache of sweeps."
+)
+
+
+class BookGroup(click.Group):
+    """A group that suggests the nearest command, and lists commands in reading order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which they were defined."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is an error that names the known ones."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            hint = suggest(args[0], self.commands)
+            known = ", ".join(self.commands)
+            raise click.UsageError(f"no command {args[0]!r}{hint}; the commands are {known}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=BookGroup, invoke_without_command=True)
+@click.version_option(package_name="nthlib", prog_name="nth")
+@click.pass_context
+def nth(context: click.Context) -> None:
+    """Run the chapters of an executable book, build its site, and check its claims.
+
+    Work from anywhere inside the book. A first look: `nth book`, then `nth serve`. After a
+    change, `nth book` again runs only the chapters that the change concerns.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@nth.command("list")
+@profile_option
+def list_chapters(profile: str) -> None:
+    """Show the chapters, their claims, their running times, and whether they are stale.
+
+    A chapter is stale when its text, its parameters, the library, the lock file or its
+    claims have changed since its last good run.
+    """
+    from nthlib.pipeline.report import chapter_table
+
+    click.echo(chapter_table(Book.find(), profile))
+
+
+@nth.command()
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@profile_option
+@click.option(
+    "-p",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Replace a parameter of the chapter, as in -p widths=[32,64,128]. Repeatable.",
+)
+@jobs_option
+@force_option
+def run(
+    chapters: tuple[str, ...], profile: str, options: tuple[str, ...], jobs: int, force: bool
+) -> int:
+    """Run chapters that are stale; all of them when none is named.
+
+    A chapter that fails keeps its last good output; a chapter that is killed starts again
+    and takes from the cache what its sweeps had finished. The site is not built: that is
+    `nth build`.
+    """
+    return _run(Book.find(), chapters, profile, options, jobs, force)
+
+
+@nth.command()
+def build() -> int:
+    """Build the site in build/html from the chapters as they were last run.
+
+    Runs no chapter.
+    """
+    return _build(Book.find())
+
+
+@nth.command("book")
+@profile_option
+@jobs_option
+@force_option
+def make_book(profile: str, jobs: int, force: bool) -> int:
+    """Run all stale chapters, then build the site.
+
+    A chapter that fails is shown as last run, and the command then exits with 1.
+    """
+    book = Book.find()
+    failed = _run(book, (), profile, (), jobs, force)
+    return max(_build(book), failed)
+
+
+@nth.command()
+def check() -> int:
+    """Print the ledger of claims; exit with 1 when the book does not hold together.
+
+    Red are: a theorem that fails, a control that holds, an unusable measurement, a claim
+    or a control without one, and a chapter that never ran, failed or is stale.
+    Expectations that fail are counted apart.
+    """
+    from nthlib.pipeline.ledger import ledger_rows, problems
+    from nthlib.pipeline.report import ledger_summary, ledger_table
+
+    book = Book.find()
+    rows = ledger_rows(book)
+    click.echo(f"{ledger_table(rows)}\n\n{ledger_summary(rows)}")
+    if any(row.record is not None and row.record.profile == "smoke" for row in rows):
+        click.echo("At profile smoke numbers are recorded and nothing is judged.")
+    found = problems(book)
+    for sentence in found:
+        click.echo(f"problem: {sentence}", err=True)
+    return FAILED if found else 0
+
+
+@nth.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+def serve(port: int) -> None:
+    """Show build/html to browsers on this machine, and to no other."""
+    from nthlib.pipeline.sharing import site_server
+
+    with site_server(Book.find(), port) as server:
+        host, chosen = server.server_address[:2]
+        click.echo(f"http://{host!s}:{chosen}/ (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo()
+
+
+@nth.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--force", is_flag=True, help="Overwrite notebooks that stand in DIR.")
+def export(folder: Path, force: bool) -> None:
+    """Copy the chapters to DIR as notebooks, executed where they have run."""
+    from nthlib.pipeline.sharing import export_notebooks
+
+    for line in export_notebooks(Book.find(), folder, force=force):
+        click.echo(line)
+
+
+@nth.command()
+@click.argument("arguments", nargs=-1)
+def bench(arguments: tuple[str, ...]) -> int:
+    """Time the library against its rivals (`python -m benchmarks` in the book's folder)."""
+    book = Book.find()
+    if not (book.root / "benchmarks" / "__main__.py").is_file():
+        raise UsageError("this book has no benchmarks: benchmarks/__main__.py is missing")
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=book.root, check=False).returncode
+
+
+def _run(
+    book: Book,
+    names: Sequence[str],
+    profile: str,
+    options: Sequence[str],
+    jobs: int,
+    force: bool,
+) -> int:
+    from nthlib.pipeline.staleness import make_request
+
+    overrides = parse_options(options)
+    requests = [
+        make_request(book, name, profile, overrides) for name in _known_chapters(book, names)
+    ]
+    stale = []
+    for request in requests:
+        reasons = request.reasons()
+        if reasons or force:
+            stale.append(request)
+            click.echo(f"{request.chapter.name}: runs ({', '.join(reasons) or 'forced'})")
+        else:
+            click.echo(f"{request.chapter.name}: up to date")
+    if not stale:
+        return 0
+    from nthlib.pipeline.execution import run_chapters
+
+    failed = run_chapters(stale, jobs=jobs, force=force)
+    if profile == "smoke":
+        click.echo("At profile smoke numbers are recorded and nothing is judged.")
+    return FAILED if failed else 0
+
+
+def _known_chapters(book: Book, names: Sequence[str]) -> list[str]:
+    known = book.chapter_names()
+    for name in names:
+        if name not in known:
+            hint = suggest(name, known)
+            raise UsageError(f"no chapter {name!r}{hint}; the chapters are {', '.join(known)}")
+    return [name for name in known if name in names] if names else known
+
+
+def _build(book: Book) -> int:
+    from nthlib.pipeline.site import SiteError, build_site
+
+    try:
+        page = build_site(book)
+    except SiteError as error:
+        click.echo(f"nth: {error}", err=True)
+        return FAILED
+    click.echo(str(page))
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; misuse is one line on stderr."""
+    try:
+        status = nth.main(arguments, prog_name="nth", standalone_mode=False)
+    except UsageError as error:
+        return _misuse(str(error))
+    except click.ClickException as error:
+        return _misuse(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("nth: interrupted; no kernel is left running", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        click.echo(f"nth: {error}", err=True)
+        return FAILED
+    return status if isinstance(status, int) else 0
+
+
+def _misuse(message: str) -> int:
+    click.echo(f"nth: {' '.join(message.split())}", err=True)
+    return MISUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

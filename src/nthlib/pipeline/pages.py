@@ -1,0 +1,302 @@
+"""What the site writes about itself: the ledger, the runs, the notes on a chapter's page.
+
+A page asks for a piece with a comment of its own, ``<!-- generated: ledger -->``; prose
+stays in the page, numbers come from the records.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from nthlib.claims import CLAIM_WORDS, Verdict, format_interval, format_number, format_prediction
+
+from .api_reference import api_reference
+from .book import Book
+from .ledger import LedgerRow, Record, ledger_rows, read_record
+
+DEFAULT_PROFILE = "quick"
+
+_MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
+_SCRIPT = re.compile(r"([_^])(\([^()]*\)|\w+)")
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+_MISSING = ("neutral", "not measured")
+
+
+class UnknownPieceError(ValueError):
+    """A page asks for a generated piece that does not exist."""
+
+
+def fill_page(text: str, book: Book) -> str:
+    """Replace each ``<!-- generated: PIECE -->`` line of a page by that piece.
+
+    Raises:
+        UnknownPieceError: naming the piece, and the pieces that exist.
+    """
+    pieces: dict[str, Callable[[], str]] = {
+        "summary": lambda: summary(ledger_rows(book)),
+        "ledger": lambda: ledger_tables(ledger_rows(book), chapter_titles(book)),
+        "runs": lambda: runs_table(records(book), chapter_titles(book)),
+        "versions": lambda: versions_table(records(book)),
+        "api": api_reference,
+    }
+
+    def piece(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in pieces:
+            known = ", ".join(pieces)
+            raise UnknownPieceError(f"there is no generated piece {name!r}; there are {known}")
+        return pieces[name]()
+
+    return _MARKER.sub(piece, text)
+
+
+def records(book: Book) -> list[Record]:
+    """The records of the chapters that have been run, in the book's order."""
+    found = (read_record(book, name) for name in book.chapter_names())
+    return [record for record in found if record is not None]
+
+
+def chapter_titles(book: Book) -> dict[str, str]:
+    """The first heading of every chapter; its name where there is none."""
+    titles = {}
+    for name in book.chapter_names():
+        path = book.chapter_path(name)
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        heading = re.search(r"^# +(.+?)\s*$", text, re.MULTILINE)
+        titles[name] = heading.group(1) if heading else name
+    return titles
+
+
+def plain(text: str) -> str:
+    """Text as Markdown that shows it letter by letter, on one line."""
+    return _escape(" ".join(text.split()))
+
+
+def formula(text: str) -> str:
+    r"""Text as Markdown, with ``K_0^(2)`` and the like in sub- and superscripts.
+
+    >>> formula("K_t^(2) ~ 1")
+    'K<sub>t</sub><sup>\\(2\\)</sup> \\~ 1'
+    """
+    pieces = _SCRIPT.split(" ".join(text.split()))
+    shown = _escape(pieces[0])
+    for mark, script, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        tag = {"_": "sub", "^": "sup"}[mark]
+        shown += f"<{tag}>{_escape(script)}</{tag}>{_escape(rest)}"
+    return shown
+
+
+def _escape(text: str) -> str:
+    return _PUNCTUATION.sub(r"\\\1", text)
+
+
+# ------------------------------------------------------------------------------ the ledger
+
+
+def summary(rows: Sequence[LedgerRow]) -> str:
+    """How many claims hold, fail and are undecided, and how many controls do their duty."""
+    if not rows:
+        return "No claim is registered yet."
+    lines = [["Kind", "Claims", *(words for _, words in (*CLAIM_WORDS.values(), _MISSING))]]
+    for kind in ("theorem", "expectation"):
+        verdicts = [row.verdict for row in rows if row.claim.kind == kind]
+        if verdicts:
+            lines.append([kind, str(len(verdicts)), *_counts(verdicts)])
+    table = _table(_without_empty_columns(lines, always=5), "nth-summary")
+    looks = Counter(_words(row.control)[0] for row in rows)
+    sentence = f"Controls that break their claim, as they must: {looks['good']} of {len(rows)}."
+    if looks["bad"]:
+        sentence += f" Controls that do not, which is a failure of the book: {looks['bad']}."
+    if looks["neutral"]:
+        sentence += f" Controls not judged: {looks['neutral']}."
+    return f"{table}\n\n{sentence}"
+
+
+def ledger_tables(rows: Sequence[LedgerRow], titles: dict[str, str]) -> str:
+    """Write a section for every chapter, with a table of its claims."""
+    sections = []
+    for chapter, group in groupby(rows, key=lambda row: row.claim.chapter):
+        members = list(group)
+        lines = [["Claim", "Predicted", "Measured", "Control"], *map(_ledger_line, members)]
+        table = _table(lines, "nth-ledger", "36 19 19 26")
+        sections.append(f"## {titles.get(chapter, chapter)}\n\n{_origin(members[0])}\n\n{table}")
+    return "\n\n".join(sections)
+
+
+def _origin(row: LedgerRow) -> str:
+    """Where the claims of a chapter were measured, and when."""
+    record, name = row.record, row.claim.chapter
+    if record is None:
+        return f"The chapter `{name}` has not been run."
+    changed = f" and {_assignments(record.overrides)}" if record.overrides else ""
+    return (
+        f"Measured in [the chapter](../chapters/{name}) on {record.started[:10]}"
+        f" with profile `{record.profile}`{changed}."
+    )
+
+
+def ledger_data(rows: Iterable[LedgerRow]) -> str:
+    """The ledger as JSON text, for programs."""
+    return json.dumps([_row_data(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
+
+
+def _ledger_line(row: LedgerRow) -> list[str]:
+    claim = row.claim
+    rival = "" if claim.rival is None else f"rival: {plain(format_number(claim.rival))}"
+    return [
+        _paragraphs(
+            f"**`{claim.id}`** ({claim.kind})",
+            formula(claim.statement),
+            f'<span class="nth-note">{formula(claim.source)}</span>',
+        ),
+        _paragraphs(f"{formula(claim.quantity)}:", plain(format_prediction(claim)), rival),
+        _paragraphs(*_measured(row.verdict)),
+        _paragraphs(formula(claim.control), *_measured(row.control)),
+    ]
+
+
+def _measured(verdict: Verdict | None) -> list[str]:
+    look, words = _words(verdict)
+    badge = f'<span class="nth-badge nth-{look}">{words}</span>'
+    if verdict is None:
+        return [badge]
+    interval = format_interval(verdict.value, verdict.low, verdict.high)
+    return [plain(interval).replace(", ", ",\N{NO-BREAK SPACE}"), badge]
+
+
+def _words(verdict: Verdict | None) -> tuple[str, str]:
+    if verdict is None:
+        return _MISSING
+    return verdict.tone, verdict.words
+
+
+def _counts(verdicts: Iterable[Verdict | None]) -> list[str]:
+    found = Counter("missing" if verdict is None else verdict.outcome for verdict in verdicts)
+    return [str(found[outcome]) for outcome in (*CLAIM_WORDS, "missing")]
+
+
+def _row_data(row: LedgerRow) -> dict[str, Any]:
+    claim = {**vars(row.claim)}
+    run = row.record and {
+        key: getattr(row.record, key)
+        for key in ("profile", "overrides", "started", "seconds", "peak_memory_mb")
+    }
+    return {
+        **claim,
+        "measured": row.verdict and row.verdict.as_dict(),
+        "control_measured": row.control and row.control.as_dict(),
+        "run": run,
+    }
+
+
+# -------------------------------------------------------------------------------- the runs
+
+
+def runs_table(runs: Sequence[Record], titles: dict[str, str]) -> str:
+    """Profile, time, memory and date of each chapter's run."""
+    if not runs:
+        return "No chapter has been run yet."
+    lines = [["Chapter", "Profile", "Time", "Peak memory", "Date", "Changed parameters"]]
+    for run in runs:
+        title = titles.get(run.chapter, run.chapter)
+        lines.append(
+            [
+                f"[{title}](../chapters/{run.chapter})",
+                run.profile,
+                _duration(run.seconds),
+                _memory(run.peak_memory_mb),
+                run.started[:10],
+                _assignments(run.overrides) or "none",
+            ]
+        )
+    total = _duration(sum(run.seconds for run in runs))
+    return f"{_table(lines, 'nth-runs')}\n\nAll chapters together: {total}."
+
+
+def versions_table(runs: Sequence[Record]) -> str:
+    """The packages the runs used; several versions of one package are told apart."""
+    if not runs:
+        return "No chapter has been run yet."
+    lines = [["Package", "Version"]]
+    for package in sorted({name for run in runs for name in run.versions}, key=str.lower):
+        users: dict[str, list[str]] = {}
+        for run in runs:
+            if package in run.versions:
+                users.setdefault(run.versions[package], []).append(run.chapter)
+        alone = len(users) == 1
+        entries = (
+            version if alone else f"{version} ({', '.join(chapters)})"
+            for version, chapters in users.items()
+        )
+        lines.append([plain(package), plain(", ".join(entries))])
+    return _table(lines, "nth-versions")
+
+
+def chapter_note(record: Record) -> str:
+    """Says, at the top of a chapter, that its numbers are not those of the book's own run."""
+    if record.profile == DEFAULT_PROFILE and not record.overrides:
+        return ""
+    how = f"profile `{record.profile}`"
+    if record.overrides:
+        how += f" and {_assignments(record.overrides)}"
+    judged = " Its numbers are recorded and not judged." if record.profile == "smoke" else ""
+    text = f"This page was run with {how}.{judged}"
+    return f":::{{admonition}} Not the default run\n:class: note\n{text}\n:::"
+
+
+def chapter_footer(record: Record) -> str:
+    """The line below a chapter: when and how it was run, and the notebook to download."""
+    parts = [
+        f"Run on {record.started[:10]} with profile <code>{record.profile}</code>"
+        f" in {_duration(record.seconds)}"
+    ]
+    if record.peak_memory_mb is not None:
+        parts.append(f"peak memory {_memory(record.peak_memory_mb)}")
+    source = f"../../_sources/book/chapters/{record.chapter}.ipynb"
+    parts.append(f'<a href="{source}" download>executed notebook</a>')
+    return f'<p class="nth-run">{"; ".join(parts)}.</p>'
+
+
+def _assignments(values: dict[str, Any]) -> str:
+    return ", ".join(f"`{name} = {json.dumps(value)}`" for name, value in values.items())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _memory(megabytes: float | None) -> str:
+    if megabytes is None:
+        return "not known"
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+# ------------------------------------------------------------------------- Markdown tables
+
+
+def _table(lines: Sequence[Sequence[str]], css_class: str, widths: str = "auto") -> str:
+    """A table whose first line is its head; cells may hold several paragraphs."""
+    head = [":::{list-table}", f":class: {css_class}", ":header-rows: 1", f":widths: {widths}"]
+    body = ["* - " + "\n  - ".join(line) for line in lines]
+    return "\n".join([*head, "", *body, ":::"])
+
+
+def _paragraphs(*texts: str) -> str:
+    return "\n\n    ".join(text for text in texts if text)
+
+
+def _without_empty_columns(lines: list[list[str]], always: int) -> list[list[str]]:
+    """Keep the first ``always`` columns, and of the others those that count something."""
+    kept = [
+        column
+        for column in range(len(lines[0]))
+        if column < always or any(line[column] != "0" for line in lines[1:])
+    ]
+    return [[line[column] for column in kept] for line in lines]

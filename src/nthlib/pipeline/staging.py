@@ -1,0 +1,131 @@
+"""The copy of the sources from which the site is built.
+
+Chapters come as executed notebooks, with a note on how they were run; pages come with their
+generated pieces in place. Files that did not change are not written again, so that Sphinx
+reads again what changed and nothing else.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from nthlib.claims import VERDICT_MIME
+
+from .book import CHAPTERS, Book
+from .ledger import Record, read_record
+from .mathjax import mathjax_files
+from .pages import chapter_footer, chapter_note, chapter_titles, fill_page
+from .staleness import one_unit
+
+_SETTINGS = ("_config.yml", "_toc.yml")
+_CHAPTER_LINK = re.compile(r"\]\(([\w./-]*/)?([\w-]+)\.md\b")
+_ASSETS = ("book/assets/", "book/references.bib", "book/images/")
+
+
+class StagingError(Exception):
+    """Something the site needs is not there; the message says what, and what to do."""
+
+
+def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> None:
+    """Make ``book.staged_dir`` hold exactly what the site is built from.
+
+    Args:
+        book: the book.
+        mathjax: the installed MathJax package.
+        allow_missing: put a placeholder in the place of a chapter that has not been run.
+
+    Raises:
+        StagingError: when a page of ``_toc.yml`` has no source, or a chapter no finished run.
+    """
+    texts = dict(_page(book, page, allow_missing) for page in book.pages())
+    notebooks = {name for name in texts if name.endswith(".ipynb")}
+    pages = {name: _follow(notebooks, text).encode() for name, text in texts.items()}
+    _mirror({**dict(_shared_files(book, mathjax)), **pages}, book.staged_dir)
+
+
+def staged_notebook(notebook: Any, record: Record) -> Any:
+    """An executed notebook as the site shows it: with a note on its run above and below."""
+    _drop_verdict_data(notebook)
+    if note := chapter_note(record):
+        _insert_below_title(notebook, note)
+    footer = nbformat.v4.new_markdown_cell(chapter_footer(record), id="nth-run")
+    notebook.cells.append(footer)
+    return notebook
+
+
+def _shared_files(book: Book, mathjax: Path) -> Iterator[tuple[str, bytes]]:
+    for name in _SETTINGS:
+        yield name, (book.root / name).read_bytes()
+    for path in sorted((book.root / "book").rglob("*")):
+        name = path.relative_to(book.root).as_posix()
+        if path.is_file() and name.startswith(_ASSETS):
+            yield name, path.read_bytes()
+    for name, path in mathjax_files(mathjax):
+        yield f"book/assets/mathjax/{name}", path.read_bytes()
+
+
+def _follow(notebooks: set[str], text: str) -> str:
+    """Let links to a chapter's source, as an editor follows them, lead to its notebook."""
+    names = {Path(name).stem for name in notebooks}
+
+    def link(match: re.Match[str]) -> str:
+        return f"]({match[1] or ''}{match[2]}.ipynb" if match[2] in names else match[0]
+
+    return _CHAPTER_LINK.sub(link, text)
+
+
+def _page(book: Book, page: str, allow_missing: bool) -> tuple[str, str]:
+    if page.startswith(CHAPTERS):
+        return _chapter(book, page.removeprefix(CHAPTERS), allow_missing)
+    source = book.root / f"{page}.md"
+    if not source.is_file():
+        raise StagingError(f"_toc.yml names {page}, but there is no {page}.md")
+    return f"{page}.md", fill_page(source.read_text(encoding="utf-8"), book)
+
+
+def _chapter(book: Book, name: str, allow_missing: bool) -> tuple[str, str]:
+    record = read_record(book, name)
+    if record is not None and one_unit(book, record):
+        notebook = nbformat.read(book.executed_dir / f"{name}.ipynb", as_version=4)
+        text = nbformat.writes(staged_notebook(notebook, record))
+        return f"{CHAPTERS}{name}.ipynb", text
+    if not allow_missing:
+        raise StagingError(f"chapter {name} has no finished run; run it with: nth run {name}")
+    title = chapter_titles(book)[name]
+    text = f"# {title}\n\nThis chapter has not been run yet. Run it with `nth run {name}`.\n"
+    return f"{CHAPTERS}{name}.md", text
+
+
+def _drop_verdict_data(notebook: Any) -> None:
+    """The ledger has collected the verdicts; Sphinx would warn of an unknown kind of output."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(VERDICT_MIME, None)
+
+
+def _insert_below_title(notebook: Any, note: str) -> None:
+    """Put a note below the first heading; above it, the page would lose its title."""
+    for cell in notebook.cells:
+        lines = cell.source.split("\n") if cell.cell_type == "markdown" else []
+        for place, line in enumerate(lines):
+            if line.startswith("# "):
+                cell.source = "\n".join([*lines[: place + 1], "", note, "", *lines[place + 1 :]])
+                return
+
+
+def _mirror(files: dict[str, bytes], folder: Path) -> None:
+    """Make ``folder`` hold these files and no others; leave equal ones untouched."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in files:
+            path.unlink()
+    for name, contents in files.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != contents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(contents)

@@ -1,0 +1,148 @@
+"""Whether a chapter has to run again, told by the content of what its run depended on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nthlib
+
+from .book import Book, UsageError
+from .chapter import Chapter, load_chapter
+from .parameters import Values
+from .record import Record, read_failure, read_record
+
+LAST_RUN_FAILED = "last run failed"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A chapter to be run at a profile, with overrides of its parameters."""
+
+    book: Book
+    chapter: Chapter
+    profile: str
+    overrides: Values
+
+    @cached_property
+    def values(self) -> Values:
+        """All parameters of the run."""
+        return self.chapter.values(self.profile, self.overrides)
+
+    @cached_property
+    def digests(self) -> dict[str, Any]:
+        """Digests of the text, the parameters, the library, the lock file and the claims."""
+        return {
+            "text": _digest(self.chapter.text),
+            "parameters": _digest(json.dumps(self.values, sort_keys=True)),
+            "library": library_digests(),
+            "lock": _digest_file(self.book.root / "requirements.lock"),
+            "claims": _digest(_claims_of(self.book, self.chapter.name)),
+        }
+
+    def reasons(self) -> list[str]:
+        """Say why the chapter has to run; empty when its last good run answers the request."""
+        name = self.chapter.name
+        record = read_record(self.book, name)
+        if record is None:
+            return ["never ran" if read_failure(self.book, name) is None else LAST_RUN_FAILED]
+        changes = [] if read_failure(self.book, name) is None else [LAST_RUN_FAILED]
+        if not one_unit(self.book, record):
+            changes.append("its notebook is missing or of another run")
+        return changes + self._changes_since(record)
+
+    def _changes_since(self, record: Record) -> list[str]:
+        old, new = record.digests, self.digests
+        changes = []
+        if old.get("text") != new["text"]:
+            changes.append("text changed")
+        if record.profile != self.profile:
+            changes.append(f"profile {record.profile}, not {self.profile}")
+        elif old.get("parameters") != new["parameters"]:
+            changes.append(_changed_parameters(record.parameters, self.values))
+        if files := _differing(old.get("library", {}), new["library"]):
+            changes.append(f"library changed: {_several(files)}")
+        if old.get("lock") != new["lock"]:
+            changes.append("requirements.lock changed")
+        if old.get("claims") != new["claims"]:
+            changes.append("claims changed")
+        return changes
+
+
+def make_request(book: Book, name: str, profile: str, overrides: Mapping[str, Any]) -> Request:
+    """Load a chapter and check that it can be run so.
+
+    Raises:
+        UsageError: when the chapter is malformed or a parameter does not fit it.
+    """
+    request = Request(book, load_chapter(book, name), profile, dict(overrides))
+    _ = request.digests  # finds what is malformed before anything runs
+    return request
+
+
+def reasons_as_recorded(book: Book, name: str) -> list[str]:
+    """Say why a chapter is stale at the profile and the overrides of its own last good run."""
+    record = read_record(book, name)
+    chapter = load_chapter(book, name)
+    if record is None:
+        return Request(book, chapter, "quick", {}).reasons()
+    try:
+        return make_request(book, name, record.profile, record.overrides).reasons()
+    except UsageError:
+        # The chapter no longer has the parameter that its last run was given.
+        return Request(book, chapter, record.profile, {}).reasons()
+
+
+def library_digests() -> dict[str, str]:
+    """Digest every source file of nthlib's mathematics, as the installed package holds it.
+
+    The pipeline and the command are left out: they do not change a number.
+    """
+    package = Path(nthlib.__file__).parent
+    sources = sorted(path.relative_to(package) for path in package.rglob("*.py"))
+    return {
+        path.as_posix(): _digest_file(package / path)
+        for path in sources
+        if path.parts[0] != "pipeline" and path.as_posix() != "cli.py"
+    }
+
+
+def one_unit(book: Book, record: Record) -> bool:
+    """Tell whether notebook and record come from the same run."""
+    path = book.executed_dir / f"{record.chapter}.ipynb"
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(metadata.get("nth", {}).get("run_id") == record.run_id)
+
+
+def _claims_of(book: Book, name: str) -> str:
+    """Return the chapter's own claims in a canonical form."""
+    own = [asdict(claim) for claim in book.claims().values() if claim.chapter == name]
+    return json.dumps(own, sort_keys=True)
+
+
+def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+
+def _several(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _changed_parameters(old: Values, new: Values) -> str:
+    names = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    return f"parameters changed: {', '.join(names)}" if names else "parameters changed"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"

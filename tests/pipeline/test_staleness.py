@@ -1,0 +1,118 @@
+"""A chapter is stale when, and only when, something its numbers depend on has changed."""
+
+import dataclasses
+import json
+
+import pytest
+
+from nthlib.pipeline import staleness
+from nthlib.pipeline.book import Book
+from nthlib.pipeline.record import Failure, write_failure
+from nthlib.pipeline.staleness import library_digests, make_request, reasons_as_recorded
+
+from .tiny_book import pretend_run, write_claims
+
+
+def reasons(book: Book, name: str = "alpha", profile: str = "quick", **overrides) -> list[str]:
+    return make_request(book, name, profile, overrides).reasons()
+
+
+def test_a_chapter_that_never_ran_is_stale(book):
+    assert reasons(book) == ["never ran"]
+    assert reasons_as_recorded(book, "alpha") == ["never ran"]
+
+
+def test_a_chapter_that_ran_so_is_not(book):
+    pretend_run(book)
+    assert reasons(book) == []
+    assert reasons(book, scale=1) == []  # the default, given again
+
+
+def test_the_text_of_one_chapter_concerns_that_chapter_alone(book):
+    pretend_run(book, "alpha")
+    pretend_run(book, "beta")
+    with book.chapter_path("alpha").open("a", encoding="utf-8") as file:
+        file.write("\n% a remark\n")
+    assert reasons(book, "alpha") == ["text changed"]
+    assert reasons(book, "beta") == []
+
+
+def test_other_parameters_make_it_stale_until_asked_for_again(book):
+    pretend_run(book, widths=[64])
+    assert reasons(book) == ["parameters changed: widths"]
+    assert reasons(book, widths=[64], seeds=5) == ["parameters changed: seeds"]
+    assert reasons(book, widths=[64]) == []
+    assert reasons_as_recorded(book, "alpha") == []
+
+
+def test_another_profile_makes_it_stale(book):
+    pretend_run(book, profile="smoke")
+    assert reasons(book) == ["profile smoke, not quick"]
+    assert reasons(book, profile="smoke") == []
+    assert reasons_as_recorded(book, "alpha") == []
+
+
+def test_an_override_that_the_chapter_lost_makes_it_stale(book):
+    pretend_run(book, scale=2.0)
+    path = book.chapter_path("alpha")
+    path.write_text(path.read_text(encoding="utf-8").replace("scale = 1.0", ""), encoding="utf-8")
+    assert "text changed" in reasons_as_recorded(book, "alpha")
+
+
+def test_a_changed_library_names_its_files(book, monkeypatch):
+    pretend_run(book)
+    old = library_digests()
+    new = {**old, "claims.py": "touched", "extra.py": "new"}
+    monkeypatch.setattr(staleness, "library_digests", lambda: new)
+    assert reasons(book) == ["library changed: claims.py, extra.py"]
+
+
+def test_many_changed_files_are_counted(book, monkeypatch):
+    pretend_run(book)
+    changed = dict.fromkeys(["a.py", "b.py", "c.py", "d.py", "e.py"], "new")
+    monkeypatch.setattr(staleness, "library_digests", lambda: {**library_digests(), **changed})
+    assert reasons(book) == ["library changed: a.py, b.py, c.py and 2 more"]
+
+
+def test_the_library_is_its_mathematics_without_the_pipeline():
+    names = set(library_digests())
+    assert {"__init__.py", "claims.py"} <= names
+    assert not any(name.startswith("pipeline/") or name == "cli.py" for name in names)
+
+
+def test_the_lock_file_concerns_every_chapter(book):
+    pretend_run(book)
+    (book.root / "requirements.lock").write_text("numpy==2.1\n", encoding="utf-8")
+    assert reasons(book) == ["requirements.lock changed"]
+
+
+def test_only_a_chapters_own_claims_concern_it(book):
+    pretend_run(book)
+    claims = book.registry.read_text(encoding="utf-8")
+    book.registry.write_text(f"# a remark\n{claims}", encoding="utf-8")
+    assert reasons(book) == []
+    write_claims(book, ("one", "alpha", "theorem"), ("two", "beta", "expectation"))
+    assert reasons(book) == []
+    write_claims(book, ("one", "alpha", "expectation"), ("two", "beta", "theorem"))
+    assert reasons(book) == ["claims changed"]
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"metadata": {"nth": {"run_id": "other"}}}', "{}"])
+def test_notebook_and_record_are_one_unit(book, content):
+    pretend_run(book)
+    path = book.executed_dir / "alpha.ipynb"
+    path.unlink() if content is None else path.write_text(content, encoding="utf-8")
+    assert reasons(book) == ["its notebook is missing or of another run"]
+
+
+def test_a_record_of_another_version_counts_as_none(book):
+    record = dataclasses.asdict(pretend_run(book))
+    del record["digests"]
+    (book.claims_dir / "alpha.json").write_text(json.dumps(record), encoding="utf-8")
+    assert reasons(book) == ["never ran"]
+
+
+def test_a_failure_after_a_good_run_makes_it_stale(book):
+    pretend_run(book)
+    write_failure(book, Failure("alpha", "quick", "2026", 3, "1 / 0", "ZeroDivisionError: x"))
+    assert reasons(book) == ["last run failed"]

@@ -1,0 +1,100 @@
+"""A small book, and the site of the real book at profile smoke."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+from small_book import (
+    CHAPTER,
+    CLAIMS,
+    EXERCISES,
+    INTRO,
+    ROOT,
+    TOC,
+    example_notebook,
+    example_record,
+)
+
+from nthlib.pipeline.book import Book
+from nthlib.pipeline.mathjax import install_mathjax
+from nthlib.pipeline.record import write_record
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory) -> Path:
+    """MathJax as the site's build installs it."""
+    folder = tmp_path_factory.mktemp("npm") / "node"
+    install_mathjax(ROOT, folder)
+    return folder
+
+
+@pytest.fixture
+def small_book(tmp_path, node, monkeypatch) -> Book:
+    """A book with one executed chapter, all its own."""
+    monkeypatch.delenv("NTH_BUILD_DIR", raising=False)
+    for name in ("_config.yml", "package.json", "package-lock.json"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "book" / "assets", tmp_path / "book" / "assets")
+    for name in (
+        "references.bib",
+        "appendix/ledger.md",
+        "appendix/runs.md",
+        "appendix/references.md",
+    ):
+        target = tmp_path / "book" / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / "book" / name, target)
+    (tmp_path / "_toc.yml").write_text(TOC)
+    (tmp_path / "book" / "claims.toml").write_text(CLAIMS)
+    (tmp_path / "book" / "intro.md").write_text(INTRO)
+    book = Book(tmp_path)
+    book.chapters_dir.mkdir()
+    book.chapter_path("example").write_text(CHAPTER + EXERCISES)
+    book.executed_dir.mkdir(parents=True)
+    nbformat.write(example_notebook(), book.executed_dir / "example.ipynb")
+    write_record(book, example_record())
+    (book.build / "node").symlink_to(node)
+    return book
+
+
+@dataclass(frozen=True)
+class SmokeBook(Book):
+    """The real book, with a build folder of its own."""
+
+    folder: Path
+
+    @property
+    def build(self) -> Path:
+        return self.folder
+
+
+@pytest.fixture(scope="session")
+def real_book(tmp_path_factory, worker_id) -> Book:
+    """The real book, run at profile smoke and built, once for all workers of a test run.
+
+    All goes to a folder of the test run; build/ stays as it is.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "smoke"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "html").is_dir():  # else another worker has built it
+            _nth(folder, "run", "--profile", "smoke", "--jobs", "2")
+            _nth(folder, "build")
+    return SmokeBook(ROOT, folder)
+
+
+def _nth(folder: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "nthlib.cli", *arguments]
+    environment = {**os.environ, "NTH_BUILD_DIR": str(folder)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"nth {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
