@@ -4,3 +4,5 @@ import os
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Almost all of the tests' time is compilation; the chapters run with optimisation on.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")

@@ -39,7 +39,6 @@ def derivative(activation: Activation, order: int = 1) -> Activation:
     return slope
 
 
-@functools.lru_cache(maxsize=128)
 def require_elementwise(activation: Activation) -> None:
     """Raise unless ``activation`` acts on every entry of an array separately.
 
@@ -49,16 +48,21 @@ def require_elementwise(activation: Activation) -> None:
     """
     if not callable(activation):
         raise TypeError(f"activation must be a function of an array, got {activation!r}")
-    probe = (-1.3, 0.4, 2.1)
+    _probe(activation)
+
+
+@functools.lru_cache(maxsize=128)
+def _probe(activation: Activation) -> None:
+    points = (-1.3, 0.4, 2.1)
     with jax.ensure_compile_time_eval():
         try:
-            together = activation(jnp.array(probe))
-            apart = [activation(jnp.array(x)) for x in probe]
+            together = activation(jnp.array(points))
+            apart = [activation(jnp.array([x])) for x in points]
         except Exception as error:
             raise TypeError(f"activation must map a JAX array to an array: {error}") from error
-        if jnp.shape(together) != (3,) or any(jnp.shape(value) != () for value in apart):
+        if [getattr(value, "shape", None) for value in (together, *apart)] != [(3,), *[(1,)] * 3]:
             raise ValueError("activation must return an array of the shape it was given")
-        if not jnp.allclose(together, jnp.array(apart), rtol=1e-4, atol=1e-6, equal_nan=True):
+        if not jnp.allclose(together, jnp.concatenate(apart), rtol=1e-4, atol=1e-6, equal_nan=True):
             raise ValueError(
                 "activation must act elementwise, but its entries depend on each other"
             )

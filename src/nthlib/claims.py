@@ -150,6 +150,8 @@ def load_claims(path: Path) -> dict[str, Claim]:
     """
     with path.open("rb") as file:
         entries = tomllib.load(file).get("claim", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"{path.name} must hold its claims as tables headed [[claim]]")
     claims: dict[str, Claim] = {}
     for entry in entries:
         claim = _parse_claim(entry)
@@ -171,6 +173,11 @@ def _parse_claim(entry: dict[str, Any]) -> Claim:
         raise ValueError(f"claim {name!r}: kind must be one of {', '.join(_KINDS)}")
     if entry.get("relation", "equals") not in _RELATIONS:
         raise ValueError(f"claim {name!r}: relation must be one of {', '.join(_RELATIONS)}")
+    for field in ("predicted", "margin", "rival"):
+        if isinstance(entry.get(field, 0), bool) or not isinstance(
+            entry.get(field, 0), (int, float)
+        ):
+            raise ValueError(f"claim {name!r}: {field} must be a number")
     if not entry["margin"] > 0:
         raise ValueError(f"claim {name!r}: margin must be positive")
     return Claim(**entry)
@@ -226,7 +233,14 @@ def judge(
     Returns:
         The :class:`Verdict`. Never raises: an unknown claim or an unusable measurement
         gives the outcome "invalid" and a ``UserWarning``.
+
+    >>> import nthlib as nth
+    >>> verdict = nth.judge("ntk-limit", (-0.49, -0.53, -0.45))  # inside the book
+    ntk-limit: holds. exponent of m −0.49 [−0.53, −0.45], predicted −0.50 ± 0.10, rival −1.00
+    >>> verdict.outcome
+    'holds'
     """
+    claim_id = str(claim_id)
     value, low, high = _interval(claim_id, measured)
     profile = os.environ.get("NTH_PROFILE", "quick")
     claim = _find_claim(claim_id)
@@ -251,7 +265,7 @@ def _interval(claim_id: str, measured: Any) -> tuple[float, float, float]:
             value, low, high = (float(number) for number in measured)
             return value, low, high
         return float(measured), float(measured), float(measured)
-    except (TypeError, ValueError):
+    except Exception:  # whatever a measurement may raise, the chapter goes on and the ledger is red
         message = f"claim {claim_id!r}: measured must be a fit, a number or (value, low, high)"
         warnings.warn(message, stacklevel=3)
         return math.nan, math.nan, math.nan

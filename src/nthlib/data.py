@@ -40,12 +40,14 @@ def sphere(
     points = points / jnp.linalg.norm(points, axis=1, keepdims=True)
     if smallest_singular_value is None:
         return points
-    s = float(smallest_singular_value)
+    s = validation.real_number("smallest_singular_value", smallest_singular_value)
     if not 0 <= s <= 1:
         raise ValueError(f"smallest_singular_value must be in [0, 1] on the unit sphere, got {s}")
     if n > dim:
         raise ValueError(f"n must be at most dim = {dim} for a chosen singular value, got {n}")
     if n == 1:
+        if s < 1:
+            raise ValueError(f"smallest_singular_value must be 1 for a single unit input, got {s}")
         return points
     left, singular, right = jnp.linalg.svd(points, full_matrices=False)
     share = (s**2 - singular[-1] ** 2) / (1 - singular[-1] ** 2)
@@ -66,11 +68,16 @@ def teacher_labels(
     >>> y.shape
     (20,)
     """
+    if not isinstance(teacher, FullyConnected):
+        raise TypeError(f"teacher must be a FullyConnected, got {type(teacher).__name__}")
     X, _ = validation.inputs(X, None, teacher.dim)
     if len(X) < 2:
         raise ValueError("X must hold at least two inputs to scale the labels")
     outputs = teacher(teacher.init(key, X.dtype), X)
-    return (outputs - outputs.mean()) / outputs.std()
+    spread = outputs.std()
+    if not validation.is_traced(spread) and spread <= _COINCIDE * jnp.abs(outputs).max():
+        raise ValueError("X must hold inputs to which the teacher gives different outputs")
+    return (outputs - outputs.mean()) / spread
 
 
 def digits(
@@ -99,7 +106,7 @@ def digits(
     images, numerals = load_digits(return_X_y=True)
     centred = images - images.mean(axis=0)
     points = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    if labels == "parity":
+    if isinstance(labels, str) and labels == "parity":
         chosen = np.arange(len(numerals))
         signs = np.where(numerals % 2 == 0, 1.0, -1.0)
     else:
@@ -179,6 +186,13 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     subsets are all looked at while there are few; else the worst is searched for greedily, by
     adding to the worst smaller subset the input that lowers the singular value most.
 
+    Args:
+        X: inputs (n, d).
+        order: p, the order of the hierarchy in use.
+
+    Returns:
+        An :class:`InputReport`; print it to read it.
+
     Raises:
         TypeError, ValueError: naming the argument.
 
@@ -188,7 +202,7 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     (False, (1, 2))
     """
     order = validation.whole_number("order", order, 1)
-    X, _ = validation.inputs(X, None, jnp.shape(X)[1] if jnp.ndim(X) == 2 else 1)
+    X = validation.floating_array("X", X, (None, None))
     points = np.asarray(X, dtype=np.float64)
     gram = points @ points.T
     smallest: dict[int, float] = {}

@@ -20,9 +20,10 @@ _NO_MATHEMATICS = ("pipeline", "cli.py")
 def fingerprint(*things: Any) -> str:
     """Hash functions and data, together with this library's sources and JAX's version.
 
-    Of a function the source counts, and whatever globals and closed-over names it uses; so
-    does the source of functions that it calls, as long as they are not part of an installed
-    package. A helper edited in a notebook therefore changes the result.
+    Of a function the source counts, with its default arguments and whatever globals and
+    closed-over names it or a function inside it uses; so does the source of functions and
+    classes that it refers to, as long as they are not part of an installed package. A
+    helper edited in a notebook therefore changes the result.
     """
     seen: set[int] = set()
     parts = [part for thing in things for part in _describe(thing, seen)]
@@ -32,12 +33,16 @@ def fingerprint(*things: Any) -> str:
 def _describe(thing: Any, seen: set[int]) -> Iterator[str]:
     if isinstance(thing, functools.partial):
         yield from _describe((thing.func, thing.args, thing.keywords), seen)
-    elif isinstance(thing, (types.FunctionType, types.MethodType)) or hasattr(thing, "__wrapped__"):
+    elif isinstance(thing, types.MethodType):
+        yield from _describe((thing.__self__, thing.__func__), seen)
+    elif isinstance(thing, types.FunctionType) or hasattr(thing, "__wrapped__"):
         yield from _describe_function(inspect.unwrap(thing), seen)
-    elif isinstance(thing, (types.ModuleType, type, types.BuiltinFunctionType)):
+    elif isinstance(thing, (types.ModuleType, types.BuiltinFunctionType)):
         yield _qualified_name(thing)
+    elif isinstance(thing, type):
+        yield from _describe_class(thing, seen)
     elif dataclasses.is_dataclass(thing):
-        yield _qualified_name(type(thing))
+        yield from _describe(type(thing), seen)
         for field in dataclasses.fields(thing):
             yield from _describe(getattr(thing, field.name), seen)
     elif isinstance(thing, jax.Array):
@@ -59,13 +64,42 @@ def _describe_function(function: Any, seen: set[int]) -> Iterator[str]:
     if id(function) in seen or _is_installed(function):
         return
     seen.add(id(function))
-    try:
-        source, names = inspect.getsource(function), inspect.getclosurevars(function)
-    except (OSError, TypeError):  # defined where no source is kept
-        yield joblib.hash(getattr(function, "__code__", None) and function.__code__.co_code)
+    yield _source(function)
+    yield from _describe((function.__defaults__, function.__kwdefaults__), seen)
+    globals_used = {
+        name: function.__globals__[name]
+        for name in _names(function.__code__)
+        if name in function.__globals__
+    }
+    closed_over = inspect.getclosurevars(function).nonlocals
+    yield from _describe({**globals_used, **closed_over}, seen)
+
+
+def _describe_class(cls: type, seen: set[int]) -> Iterator[str]:
+    yield _qualified_name(cls)
+    if id(cls) in seen or _is_installed(cls):
         return
-    yield source
-    yield from _describe({**names.globals, **names.nonlocals}, seen)
+    seen.add(id(cls))
+    for name, member in sorted(vars(cls).items()):
+        if isinstance(member, types.FunctionType):
+            yield name
+            yield from _describe(member, seen)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Names a function may look up, those in functions and comprehensions inside it too."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _names(constant)
+    return names
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):  # defined where no source is kept
+        return str(joblib.hash((function.__code__.co_code, str(function.__code__.co_consts))))
 
 
 def _raw(array: jax.Array) -> jax.Array:
@@ -78,13 +112,16 @@ def _qualified_name(thing: Any) -> str:
     return f"{getattr(thing, '__module__', '')}.{name}"
 
 
-def _is_installed(function: Any) -> bool:
-    if getattr(function, "__module__", None) == "__main__":
+def _is_installed(thing: Any) -> bool:
+    """Whether its source belongs to a package, whose version stands for it."""
+    if getattr(thing, "__module__", None) == "__main__":
         return False
     try:
-        return "site-packages" in (inspect.getsourcefile(function) or "")
-    except TypeError:
+        source = Path(inspect.getsourcefile(thing) or "")
+    except TypeError:  # built in
         return True
+    # This library's own sources are hashed once, as a whole.
+    return "site-packages" in source.parts or source.is_relative_to(Path(__file__).parent)
 
 
 @functools.cache

@@ -83,6 +83,11 @@ def layer_kernels(
     G^(ℓ)(α, β) is the inner product of the gradients of f_α and f_β with respect to W^(ℓ), and
     the last one with respect to the readout. They sum to K^(2) (Huang and Yau 2020).
 
+    Args:
+        net: a fully connected network.
+        params: its parameters, from ``net.init``.
+        X: inputs (n, d).
+
     >>> import jax, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=2)
     >>> X = jax.random.normal(jax.random.key(1), (4, 3))
@@ -171,6 +176,8 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
     if getattr(output, "shape", None) != (len(X),):
         shape = getattr(output, "shape", type(output).__name__)
         raise ValueError(f"model must return shape ({len(X)},) for {len(X)} samples, got {shape}")
+    if not jnp.issubdtype(output.dtype, jnp.floating):
+        raise TypeError(f"model must return floats, got {output.dtype}")
 
 
 def _bytes_needed(

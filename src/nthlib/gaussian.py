@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 
 from nthlib.activations import Activation, derivative, erf, relu
 
-# Beyond nine standard deviations the Gaussian weighs less than 1e-17.
-_RADIUS = 9.0
-_RESOLUTIONS = (16, 24, 32, 48, 64, 96)
+# Radius in standard deviations, and nodes along it and along each arc. Beyond nine the
+# Gaussian weighs less than 1e-17, but an activation may grow as fast as it falls.
+_RULES = ((9.0, 16), (10.0, 24), (11.0, 32), (13.0, 48), (16.0, 64), (20.0, 96))
 _NODES_AT_ONCE = 2**22
 _PROBES = 16
 
@@ -38,8 +38,7 @@ def pair_expectations(
         return _erf_pair(p, q, c)
     if activation is relu:
         return _relu_pair(p, q, c)
-    resolution = _resolution(activation, p, q, c, tolerance)
-    return _quadrature(activation, p, q, c, resolution)
+    return _quadrature(activation, p, q, c, _rule(activation, p, q, c, tolerance))
 
 
 def _erf_pair(p: Array, q: Array, c: Array) -> tuple[Array, Array]:
@@ -62,51 +61,55 @@ def _angle(p: Array, q: Array, c: Array) -> Array:
     return jnp.arctan2(jnp.sqrt(jnp.maximum(p * q - c**2, 0.0)), c)
 
 
-def _resolution(activation: Activation, p: Array, q: Array, c: Array, tolerance: float) -> int:
+def _rule(
+    activation: Activation, p: Array, q: Array, c: Array, tolerance: float
+) -> tuple[float, int]:
     """The coarsest rule that agrees with the next finer one on a sample of the pairs."""
     # The widest Gaussians are the hardest; the rest of the sample is spread over all pairs.
     spread = np.linspace(0, len(p) - 1, min(_PROBES, len(p))).astype(int)
     probe = np.unique(np.append(spread, [int(jnp.argmax(p)), int(jnp.argmax(q))]))
     sample = (p[probe], q[probe], c[probe])
     floor = 32 * float(jnp.finfo(p.dtype).eps)
-    coarse = _quadrature(activation, *sample, _RESOLUTIONS[0])
+    coarse = _quadrature(activation, *sample, _RULES[0])
     error = np.inf
-    for resolution in _RESOLUTIONS[1:]:
-        fine = _quadrature(activation, *sample, resolution)
+    for rule in _RULES[1:]:
+        fine = _quadrature(activation, *sample, rule)
         error = max(
             float(jnp.max(jnp.abs(a - b)) / (jnp.max(jnp.abs(b)) + floor))
             for a, b in zip(coarse, fine, strict=True)
         )
         if error <= max(tolerance, floor):
-            return resolution
+            return rule
         coarse = fine
     warnings.warn(
         f"the Gaussian quadrature for this activation is accurate to about {error:.0e} only; "
-        "a kink away from zero is the usual reason",
+        "a kink away from zero or exponential growth is the usual reason",
         UserWarning,
         stacklevel=4,
     )
-    return _RESOLUTIONS[-1]
+    return _RULES[-1]
 
 
-@functools.partial(jax.jit, static_argnames=("activation", "resolution"))
+@functools.partial(jax.jit, static_argnames=("activation", "rule"))
 def _quadrature(
-    activation: Activation, p: Array, q: Array, c: Array, resolution: int
+    activation: Activation, p: Array, q: Array, c: Array, rule: tuple[float, int]
 ) -> tuple[Array, Array]:
     slope = derivative(activation)
 
     def one_pair(pair: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        u, v, weights = _polar_rule(*pair, resolution)
+        u, v, weights = _polar_rule(*pair, *rule)
         return (
             jnp.sum(weights * activation(u) * activation(v)),
             jnp.sum(weights * slope(u) * slope(v)),
         )
 
-    at_once = max(1, _NODES_AT_ONCE // (4 * resolution**2))
+    at_once = max(1, _NODES_AT_ONCE // (4 * rule[1] ** 2))
     return jax.lax.map(one_pair, (p, q, c), batch_size=min(at_once, len(p)))
 
 
-def _polar_rule(p: Array, q: Array, c: Array, resolution: int) -> tuple[Array, Array, Array]:
+def _polar_rule(
+    p: Array, q: Array, c: Array, reach: float, resolution: int
+) -> tuple[Array, Array, Array]:
     """Nodes (u, v) and weights of Gauss–Legendre rules in polar coordinates.
 
     With u = √p r cos θ and v = √q r cos(θ − φ), cos φ the correlation, the lines u = 0 and
@@ -115,9 +118,8 @@ def _polar_rule(p: Array, q: Array, c: Array, resolution: int) -> tuple[Array, A
     """
     phi = _angle(p, q, c)
     nodes, node_weights = np.polynomial.legendre.leggauss(resolution)
-    half = 0.5 * _RADIUS
-    radius = jnp.asarray(half * (nodes + 1), p.dtype)
-    radial = jnp.asarray(half * node_weights, p.dtype) * radius * jnp.exp(-(radius**2) / 2)
+    radius = jnp.asarray(0.5 * reach * (nodes + 1), p.dtype)
+    radial = jnp.asarray(0.5 * reach * node_weights, p.dtype) * radius * jnp.exp(-(radius**2) / 2)
 
     quarter = jnp.pi / 2
     # The opposite half-circle is (−u, −v), not a mirror image for a general σ.

@@ -1,5 +1,6 @@
 """The fully connected network of the paper, with its normalisation and initialisation."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,15 +64,22 @@ class FullyConnected:
 
     def init(self, key: PRNGKeyArray, dtype: DTypeLike = float) -> Parameters:
         """Draw the parameters from ``key``; ``dtype`` defaults to JAX's default float."""
-        *weight_keys, readout_key = jax.random.split(key, self.depth + 1)
-        fan_in = [self.dim] + [self.width] * (self.depth - 1)
-        weights = tuple(
-            self.sigma_w * jax.random.normal(layer_key, (self.width, columns), dtype)
-            for layer_key, columns in zip(weight_keys, fan_in, strict=True)
-        )
+        # One draw for all layers: compiling a generator takes longer than running it.
+        shapes = self._shapes()
+        entries = jax.random.normal(key, (sum(map(math.prod, shapes)),), dtype)
+        layers, start = [], 0
+        for shape in shapes:
+            stop = start + math.prod(shape)
+            layers.append(entries[start:stop].reshape(shape))
+            start = stop
+        *weights, readout = layers
         return Parameters(
-            weights, self.sigma_a * jax.random.normal(readout_key, (self.width,), dtype)
+            tuple(self.sigma_w * weight for weight in weights), self.sigma_a * readout
         )
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        fan_in = [self.dim] + [self.width] * (self.depth - 1)
+        return [*((self.width, columns) for columns in fan_in), (self.width,)]
 
     def __call__(self, params: Parameters, X: Float[Array, "N d"]) -> Float[Array, " N"]:
         """The predictions f(X), shape (N,), for inputs (N, d)."""
@@ -82,8 +90,7 @@ class FullyConnected:
 
     def check_params(self, params: Parameters) -> None:
         """Raise ``ValueError`` unless ``params`` has the shapes that :meth:`init` gives."""
-        fan_in = [self.dim] + [self.width] * (self.depth - 1)
-        wanted = [(self.width, columns) for columns in fan_in] + [(self.width,)]
+        wanted = self._shapes()
         got = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
         if not isinstance(params, Parameters) or got != wanted:
             raise ValueError(f"params must have leaves of shapes {wanted}, got {got}")

@@ -8,11 +8,10 @@ import diffrax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 _DELAY_SECONDS = 5.0
 _STEPS_BETWEEN_UPDATES = 20
-_bars: list["tqdm[Any]"] = []
 
 
 class BarMeter(diffrax.AbstractProgressMeter):  # type: ignore[misc]
@@ -35,18 +34,40 @@ class BarMeter(diffrax.AbstractProgressMeter):  # type: ignore[misc]
         """Nothing to do: :func:`bar` closes its own bar."""
 
 
+class _LazyBar:
+    """A bar that begins with the first report, so that compiling does not count as work."""
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+        self.shown: tqdm[Any] | None = None
+
+    def move_to(self, percent: float) -> None:
+        if self.shown is None:
+            self.shown = tqdm(
+                total=100, desc=self.description, unit="%", delay=_DELAY_SECONDS, leave=False
+            )
+        self.shown.update(percent - self.shown.n)
+
+    def close(self) -> None:
+        if self.shown is not None:
+            self.shown.close()
+
+
+_open_bars: list[_LazyBar] = []
+
+
 def _advance(progress: Array) -> None:
-    if _bars:
-        bar = _bars[-1]
-        bar.update(round(100 * float(progress), 1) - bar.n)
+    if _open_bars:
+        _open_bars[-1].move_to(round(100 * float(progress), 1))
 
 
 @contextlib.contextmanager
 def bar(description: str) -> Iterator[None]:
-    """Show a bar while the block runs, once it has run for some seconds."""
-    with tqdm(total=100, desc=description, unit="%", delay=_DELAY_SECONDS, leave=False) as shown:
-        _bars.append(shown)
-        try:
-            yield
-        finally:
-            _bars.remove(shown)
+    """Show a bar while the block runs, once the solver has run for some seconds."""
+    opened = _LazyBar(description)
+    _open_bars.append(opened)
+    try:
+        yield
+    finally:
+        _open_bars.remove(opened)
+        opened.close()

@@ -1,7 +1,7 @@
 """Sweeps over width and seeds, and the exponents they show."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nthlib import validation
 from nthlib.fingerprint import fingerprint
@@ -65,13 +65,15 @@ def sweep(
     """
     if not callable(measure):
         raise TypeError(f"measure must be a function (width, key, ..) -> dict, got {measure!r}")
+    if not isinstance(widths, Iterable):
+        raise TypeError(f"widths must be a list of whole numbers, got {widths!r}")
     widths = [validation.whole_number("widths", width, 1) for width in widths]
     if not widths or len(set(widths)) < len(widths):
         raise ValueError(f"widths must be distinct and at least one, got {widths}")
     numbers = range(validation.whole_number("seeds", seeds, 1)) if np.ndim(seeds) == 0 else seeds
     numbers = [validation.whole_number("seeds", seed, 0) for seed in numbers]  # type: ignore[union-attr]
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError("seeds must be distinct and at least one")
+    if not numbers or len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
+        raise ValueError("seeds must be distinct and at least one, each below 2**32")
     if batch_size is not None:
         batch_size = validation.whole_number("batch_size", batch_size, 1)
 
@@ -97,17 +99,12 @@ def _cell_runner() -> Callable[..., dict[str, np.ndarray]]:
     folder = os.environ.get("NTH_CACHE")
     if not folder:
         return _measure_width
-    memory = joblib.Memory(folder, verbose=0)
     # The stamp stands for both: of a function joblib would see the outermost source alone.
-    cached = memory.cache(_measure_width, ignore=["measure", "fixed"])
-    return _refresh(cached) if os.environ.get("NTH_FORCE") else cached  # type: ignore[no-any-return]
-
-
-def _refresh(cached: Any) -> Callable[..., dict[str, np.ndarray]]:
-    def run_again(*arguments: Any) -> Any:
-        return cached.call(*arguments)
-
-    return run_again
+    return joblib.Memory(folder, verbose=0).cache(
+        _measure_width,
+        ignore=["measure", "fixed"],
+        cache_validation_callback=lambda _: not os.environ.get("NTH_FORCE"),
+    )
 
 
 def _measure_width(
@@ -120,19 +117,31 @@ def _measure_width(
 ) -> dict[str, np.ndarray]:
     del stamp  # part of the cache key alone
 
-    def one(seed: Array) -> dict[str, Array]:
-        key: PRNGKeyArray = jax.random.fold_in(jax.random.key(seed), width)
-        return measure(width, key, **fixed)
+    def one(key: PRNGKeyArray) -> dict[str, Array]:
+        return _scalars(measure(width, key, **fixed))
 
-    def all_of(numbers: Array) -> dict[str, Array]:
+    def all_of(keys: PRNGKeyArray) -> dict[str, Array]:
         if batch_size is None:
-            return jax.vmap(one)(numbers)
-        return jax.lax.map(one, numbers, batch_size=batch_size)  # type: ignore[no-any-return]
+            return jax.vmap(one)(keys)
+        return jax.lax.map(one, keys, batch_size=batch_size)
 
-    results = jax.jit(all_of)(np.asarray(seeds, dtype=np.uint32))
-    if not isinstance(results, dict) or any(value.ndim != 1 for value in results.values()):
-        raise TypeError("measure must return a dict of scalars")
+    results = jax.jit(all_of)(_keys(np.asarray(seeds, dtype=np.uint32), width))
     return {name: np.asarray(value) for name, value in results.items()}
+
+
+def _scalars(results: Any) -> dict[str, Array]:
+    if not isinstance(results, dict) or not results:
+        raise TypeError(f"measure must return a dict of scalars, got {type(results).__name__}")
+    for name, value in results.items():
+        if not isinstance(value, (jax.Array, np.generic, int, float)) or np.shape(value) != ():
+            raise TypeError(f"measure must return a dict of scalars, but {name!r} is not one")
+    return results
+
+
+@jax.jit
+def _keys(seeds: Array, width: int) -> PRNGKeyArray:
+    """One key a seed; apart from the measurement, so that all widths share what is compiled."""
+    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), width))(seeds)
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,9 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
     """
     if not isinstance(table, xr.DataArray) or set(table.dims) != {"width", "seed"}:
         raise TypeError("table must be a DataArray with the dimensions width and seed")
+    widths = table["width"].values if "width" in table.coords else np.zeros(1)
+    if len(set(widths)) < len(widths) or not (widths > 0).all():
+        raise ValueError("table must have a coordinate width of distinct numbers above 0")
     if statistic not in _STATISTICS:
         raise ValueError(f"statistic must be one of {', '.join(_STATISTICS)}, got {statistic!r}")
     samples = table.transpose("width", "seed").values
@@ -189,7 +201,6 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
     if not (np.isfinite(samples).all() and (samples > 0).all()):
         raise ValueError("table must hold finite values above 0: a power law has no others")
 
-    widths = table["width"].values
     slopes = _line(widths)
     reduce = _STATISTICS[statistic]
     values = reduce(samples, axis=1)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float
 
 from nthlib import validation
@@ -68,7 +69,7 @@ def truncated_hierarchy(
         raise ValueError(f"K[2] must have a row for every training point, got shape {kernel.shape}")
     start = validation.floating_array("K[1]", K[1], (rows,))
     y = validation.floating_array("y", y, (n,) if jnp.ndim(y) < 2 else (n, None))
-    times = validation.time_points(times)
+    times = validation.time_points(times).astype(kernel.dtype)
     predictions = _frozen_predictions(kernel, start, y, times)
     # A view where possible: T copies of a constant could outgrow the memory.
     repeat = jnp.broadcast_to if validation.is_traced(kernel) else np.broadcast_to
@@ -76,11 +77,22 @@ def truncated_hierarchy(
     return TruncatedSolution(times, predictions, still, jnp.asarray(jnp.inf, kernel.dtype))
 
 
+@sequential_vmap  # type: ignore[untyped-decorator]
+def _eigendecomposition(kernel: Array) -> tuple[Array, Array]:
+    """Eigenvalues and vectors of a symmetric matrix, one matrix at a time also under vmap.
+
+    On the CPU jaxlib 0.10 spreads a batch over its worker threads and waits for them from
+    inside one: two batches at once in a program can wait for each other for ever.
+    """
+    eigenvalues, vectors = jnp.linalg.eigh((kernel + kernel.T) / 2)
+    return eigenvalues, vectors
+
+
 @jax.jit
 def _frozen_predictions(kernel: Array, start: Array, y: Array, times: Array) -> Array:
     n = kernel.shape[1]
     labels = y.reshape(n, -1)
-    eigenvalues, vectors = jnp.linalg.eigh((kernel[:n] + kernel[:n].T) / 2)
+    eigenvalues, vectors = _eigendecomposition(kernel[:n])
     residual = vectors.T @ (start[:n, None] - labels)
 
     def predictions(t: Array) -> Array:

@@ -28,11 +28,16 @@ def whole_number(name: str, number: Any, minimum: int) -> int:
     return int(number)
 
 
-def positive_number(name: str, number: Any) -> float:
-    """Return ``number`` as a float, or raise when it is not a finite number above zero."""
+def real_number(name: str, number: Any) -> float:
+    """Return ``number`` as a float, or raise when it is not a number."""
     if isinstance(number, bool) or not isinstance(number, numbers.Real):
         raise TypeError(f"{name} must be a number, got {_describe(number)}")
-    value = float(number)
+    return float(number)
+
+
+def positive_number(name: str, number: Any) -> float:
+    """Return ``number`` as a float, or raise when it is not a finite number above zero."""
+    value = real_number(name, number)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be finite and above 0, got {number}")
     return value
@@ -47,10 +52,7 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
         TypeError: when it is not an array of real floating-point numbers.
         ValueError: when its shape differs, an axis is empty, or an entry is NaN or infinite.
     """
-    try:
-        array = jnp.asarray(array)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of floats, got {_describe(array)}") from error
+    array = _as_array(name, array)
     wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
     if array.ndim != len(shape):
         raise ValueError(
@@ -67,6 +69,13 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
     return array
 
 
+def _as_array(name: str, array: Any) -> Array:
+    try:
+        return jnp.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of floats, got {_describe(array)}") from error
+
+
 def is_finite(array: Any) -> bool:
     """False when a value is NaN or infinite; True for traced arrays, which cannot be seen."""
     # NumPy and not JAX: inside a compiled function JAX would stage the comparison itself.
@@ -79,11 +88,12 @@ def inputs(X: Any, X_test: Any, dim: int | None) -> tuple[Array, Array | None]:
     For a model other than ``FullyConnected`` (``dim`` None) an input may have any shape,
     as long as the samples run along the first axis.
     """
+    X = _as_array("X", X)
     shape: tuple[int | None, ...] = (None, dim)
     if dim is None:
-        if jnp.ndim(X) < 1:
+        if X.ndim < 1:
             raise ValueError("X must have the samples along its first axis, got a scalar")
-        shape = (None,) * jnp.ndim(X)
+        shape = (None,) * X.ndim
     X = floating_array("X", X, shape)
     if X_test is None:
         return X, None

@@ -183,6 +183,8 @@ class ChapterRun:
 
     def _environment(self) -> dict[str, str]:
         settings = {"NTH_PROFILE": self.request.profile, "NTH_CACHE": str(self.book.cache_dir)}
+        if self.request.profile == "smoke":  # tiny runs: compiling takes longer than computing
+            settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
         return {**settings, "NTH_FORCE": "1"} if self.force else settings
 
     def _injected(self) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Each claim fails when its control is put in its place, and `nth check` says so."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nthlib.claims import load_claims
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = load_claims(ROOT / "book" / "claims.toml")
+PAIR = re.compile(
+    r'nth\.judge\("(?P<id>[\w-]+)", (?P<claim>.+)\)\n'
+    r'nth\.judge\("(?P=id)", (?P<control>.+), control=True\);?'
+)
+# Enough to tell a claim from its control, and no more.
+SMALL = {
+    "setting": {"widths": [16], "seeds": 2, "samples": 5},
+    "tangent-kernel": {
+        "widths": [64, 256, 1024], "seeds": 24, "digit_seeds": 8, "train": 10, "test": 20,
+    },
+}  # fmt: skip
+
+
+def _exchange(match: re.Match[str]) -> str:
+    return (
+        f'nth.judge("{match["id"]}", {match["control"]})\n'
+        f'nth.judge("{match["id"]}", {match["claim"]}, control=True);'
+    )
+
+
+def _nth(book: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NTH_BUILD_DIR": "build"}
+    return subprocess.run(
+        [sys.executable, "-m", "nthlib.cli", *arguments],
+        cwd=book, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("chapter", SMALL)
+def test_claims_fail_when_measured_under_their_controls(chapter, tmp_path):
+    (tmp_path / "book" / "chapters").mkdir(parents=True)
+    (tmp_path / "_toc.yml").write_text(
+        f"root: book/intro\nchapters: [file: book/chapters/{chapter}]"
+    )
+    for name in ("book/claims.toml", "requirements.lock"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    source = ROOT / "book" / "chapters" / f"{chapter}.md"
+    text, exchanged = PAIR.subn(_exchange, source.read_text())
+    own = {claim.id for claim in CLAIMS.values() if claim.chapter == chapter}
+    assert exchanged == len(own)
+    (tmp_path / "book" / "chapters" / f"{chapter}.md").write_text(text)
+
+    options = [f"-p{name}={json.dumps(value)}" for name, value in SMALL[chapter].items()]
+    run = _nth(tmp_path, "run", chapter, *options)
+    assert run.returncode == 0, run.stderr
+    record = json.loads((tmp_path / "build" / "claims" / f"{chapter}.json").read_text())
+    outcomes = {(entry["id"], entry["control"]): entry["outcome"] for entry in record["verdicts"]}
+    for claim_id in own:
+        assert outcomes[claim_id, False] == "fails"
+        # The true measurement stands where the control should: it must not look broken.
+        assert outcomes[claim_id, True] in ("holds", "undecided")
+    checked = _nth(tmp_path, "check")
+    assert checked.returncode == 1
+    assert all(claim_id in checked.stderr for claim_id in own), checked.stderr
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_every_registered_claim_is_judged_with_its_control(claim):
+    text = (ROOT / "book" / "chapters" / f"{claim.chapter}.md").read_text()
+    assert claim.id in {match["id"] for match in PAIR.finditer(text)}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "book" / "chapters").glob("*.md")), ids=lambda p: p.stem
+)
+def test_chapter_has_the_parts_that_readers_expect(path):
+    text = path.read_text()
+    for part in ("What this chapter shows", "## Limits of the evidence", "## Exercises"):
+        assert part in text, part
+    labels = re.findall(r"```\{exercise\}.*\n:label: (\S+)", text)
+    assert len(labels) >= 3
+    for label in labels:
+        assert re.search(rf"```\{{solution(-start)?\}} {label}\n:class: dropdown", text), label

@@ -1,0 +1,260 @@
+"""The doors ``kernels`` and ``layer_kernels``: values, shapes, transformations, limits."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import (
+    OTHER_MODELS,
+    Unhashable,
+    gradient_recursion,
+    jacobian_gram,
+    network,
+    other_model,
+    unit_rows,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nthlib as nth
+from nthlib.finite_width import check_memory
+
+# Sums of at most a few hundred products of order one, in two orders.
+EXACT = {"rtol": 1e-12, "atol": 1e-13}
+ACTIVATIONS = {"tanh": jnp.tanh, "softplus": jax.nn.softplus, "relu": nth.relu, "erf": nth.erf}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_kernels_equal_the_jacobian_gram(depth, activation):
+    net, params = network(depth=depth, activation=ACTIVATIONS[activation])
+    X = unit_rows(4, 3)
+    K = nth.kernels(net, params, X, 2)
+    assert list(K) == [1, 2]
+    np.testing.assert_allclose(K[1], net(params, X), **EXACT)
+    np.testing.assert_allclose(K[2], jacobian_gram(net, params, X), **EXACT)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("method", ["auto", "closed", "derivatives"])
+def test_methods_agree_with_test_rows(method, depth):
+    net, params = network(depth=depth, sigma_w=0.6, sigma_a=1.7)
+    X, X_test = unit_rows(3, 3), unit_rows(2, 3, seed=1)
+    everything = jnp.concatenate([X, X_test])
+    K = nth.kernels(net, params, X, 2, X_test, method=method)
+    np.testing.assert_allclose(K[1], net(params, everything), **EXACT)
+    np.testing.assert_allclose(K[2], jacobian_gram(net, params, everything, X), **EXACT)
+
+
+def test_orders_three_and_four_agree_with_the_gradient_recursion():
+    net, params = network(depth=2, width=4, activation=jax.nn.softplus)
+    X, X_test = unit_rows(2, 3), unit_rows(1, 3, seed=1)
+    K = nth.kernels(net, params, X, 4, X_test)
+    assert [K[r].shape for r in (1, 2, 3, 4)] == [(3,), (3, 2), (3, 2, 2), (3, 2, 2, 2)]
+    for order in (3, 4):
+        expected = gradient_recursion(net, params, X, order, X_test)
+        np.testing.assert_allclose(K[order], expected, rtol=1e-11, atol=1e-13)
+
+
+def test_order_three_agrees_with_finite_differences():
+    """K^(3)(·,·,γ) is the change of K^(2) when the parameters move along ∇f_γ."""
+    net, params = network(depth=2)
+    X = unit_rows(3, 3)
+    K3 = nth.kernels(net, params, X, 3)[3]
+    fields = jax.jit(jax.jacrev(net))(params, X)
+    h = 1e-4
+    for gamma in range(3):
+        field = jax.tree.map(lambda leaf, g=gamma: leaf[g], fields)
+        up, down = (
+            jacobian_gram(net, jax.tree.map(lambda a, b, s=s: a + s * h * b, params, field), X)
+            for s in (1, -1)
+        )
+        # Truncation h² and cancellation 1e-16 / h: both near 1e-8 to 1e-12 of order-one numbers.
+        np.testing.assert_allclose((up - down) / (2 * h), K3[:, :, gamma], atol=1e-7)
+
+
+@pytest.mark.parametrize("name", OTHER_MODELS)
+def test_other_models_equal_the_jacobian_gram(name):
+    model, params, X = other_model(name, n=4)
+    X, X_test = X[:3], X[3:]
+    K = nth.kernels(model, params, X, 2, X_test)
+    everything = jnp.concatenate([X, X_test])
+    np.testing.assert_allclose(K[1], model(params, everything), **EXACT)
+    np.testing.assert_allclose(K[2], jacobian_gram(model, params, everything, X), **EXACT)
+
+
+def test_an_unhashable_model_is_not_confused_with_another():
+    _, params, X = other_model("unhashable")
+    for power in (2, 3):
+        model = Unhashable(power)
+        K = nth.kernels(model, params, X, 2)
+        np.testing.assert_allclose(K[2], jacobian_gram(model, params, X), **EXACT)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_layer_kernels_are_grams_of_leaves_and_sum_to_the_kernel(depth):
+    net, params = network(depth=depth)
+    X = unit_rows(4, 3)
+    G = nth.layer_kernels(net, params, X)
+    assert G.shape == (depth + 1, 4, 4)
+    leaves = jax.tree.map(np.asarray, jax.tree.leaves(jax.jit(jax.jacrev(net))(params, X)))
+    for layer, leaf in zip(G, leaves, strict=True):
+        np.testing.assert_allclose(layer, np.tensordot(leaf, leaf, _axes(leaf)), **EXACT)
+    np.testing.assert_allclose(G.sum(axis=0), nth.kernels(net, params, X, 2)[2], **EXACT)
+
+
+def _axes(leaf):
+    axes = list(range(1, leaf.ndim))
+    return axes, axes
+
+
+def test_order_one_is_the_prediction_alone():
+    net, params = network()
+    X = unit_rows(3, 3)
+    for method in ("closed", "derivatives"):
+        K = nth.kernels(net, params, X, 1, method=method)
+        assert list(K) == [1]
+        np.testing.assert_allclose(K[1], net(params, X), **EXACT)
+
+
+def test_one_sample_and_numpy_inputs():
+    net, params = network()
+    X = np.asarray(unit_rows(1, 3))
+    K = nth.kernels(net, params, X, np.int64(2))
+    assert K[2].shape == (1, 1)
+    np.testing.assert_allclose(K[2], jacobian_gram(net, params, jnp.asarray(X)), **EXACT)
+
+
+@pytest.mark.parametrize("method", ["closed", "derivatives"])
+def test_float32_stays_float32(method):
+    net, params = network()
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
+    X = unit_rows(3, 3)
+    K = nth.kernels(net, single, X.astype(jnp.float32), 2, method=method)
+    assert {k.dtype for k in K.values()} == {jnp.dtype(jnp.float32)}
+    # Single precision rounds at 6e-8; a few dozen operations on numbers of order one.
+    np.testing.assert_allclose(K[2], jacobian_gram(net, params, X), atol=2e-5)
+    assert nth.layer_kernels(net, single, X.astype(jnp.float32)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("method", ["closed", "derivatives"])
+def test_jit_vmap_and_grad(method):
+    net, params = network(width=4)
+    X = unit_rows(3, 3)
+
+    def kernel(p, Z=X):
+        return nth.kernels(net, p, Z, 2, method=method)[2]
+
+    expected = jacobian_gram(net, params, X)
+    np.testing.assert_allclose(jax.jit(kernel)(params, X), expected, **EXACT)
+    # Constants closed over: their checks on values must not be staged.
+    np.testing.assert_allclose(jax.jit(kernel)(params), expected, **EXACT)
+    np.testing.assert_allclose(jax.jit(lambda Z: kernel(params, Z))(X), expected, **EXACT)
+
+    draws = [network(width=4, seed=seed)[1] for seed in range(3)]
+    many = jax.vmap(kernel)(jax.tree.map(lambda *leaves: jnp.stack(leaves), *draws))
+    for draw, one in zip(draws, np.asarray(many), strict=True):
+        np.testing.assert_allclose(one, jacobian_gram(net, draw, X), **EXACT)
+
+    def gram(p):
+        jacobians = jax.tree.leaves(jax.jacrev(net)(p, X))
+        return sum((leaf[0] * leaf[1]).sum() for leaf in jacobians)
+
+    found = jax.jit(jax.grad(lambda p: kernel(p)[0, 1]))(params)
+    reference = jax.jit(jax.grad(gram))(params)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(reference), strict=True):
+        np.testing.assert_allclose(a, b, **EXACT)
+
+
+def test_the_gradient_of_k2_contracts_to_k3():
+    """∇K^(2)(α, β)·∇f_γ through the closed form equals the derivative route at order three."""
+    net, params = network(depth=2, width=4)
+    X = unit_rows(2, 3)
+    slopes = jax.jit(jax.jacrev(lambda p: nth.kernels(net, p, X, 2, method="closed")[2]))(params)
+    fields = jax.jit(jax.jacrev(net))(params, X)
+    contracted = sum(
+        np.asarray(s).reshape(2, 2, -1) @ np.asarray(f).reshape(2, -1).T
+        for s, f in zip(jax.tree.leaves(slopes), jax.tree.leaves(fields), strict=True)
+    )
+    np.testing.assert_allclose(contracted, nth.kernels(net, params, X, 3)[3], **EXACT)
+
+
+def test_a_model_is_compiled_once():
+    traces = []
+
+    def model(p, X):
+        traces.append(len(X))
+        return jnp.tanh(X @ p)
+
+    X = unit_rows(3, 3)
+    nth.kernels(model, jnp.ones(3), X, 2)
+    first = len(traces)
+    for scale in (2.0, 3.0):
+        nth.kernels(model, scale * jnp.ones(3), X, 2)
+    # One abstract evaluation of the shape a call, but no second compilation.
+    assert len(traces) - first <= 2
+    assert first > 1
+
+
+def test_memory_is_refused_before_any_allocation():
+    net, params = network(dim=1)
+    X = jnp.ones((200_000, 1))  # K^(2) would hold 4e10 numbers
+    start = time.perf_counter()
+    with pytest.raises(MemoryError, match=r"298\.0 GiB.*fewer samples"):
+        nth.kernels(net, params, X, 2)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("method", ["closed", "derivatives"])
+def test_the_memory_limit_is_counted_in_bytes(method):
+    net, params = network()
+    X = unit_rows(10, 3)
+    output = 8 * (10 + 100)
+    with pytest.raises(MemoryError, match="over the memory_limit of"):
+        nth.kernels(net, params, X, 2, method=method, memory_limit=output - 1)
+    enough = output if method == "closed" else output + 8 * 10 * (7 * 3 + 7 * 7 + 7)
+    assert nth.kernels(net, params, X, 2, method=method, memory_limit=enough)[2].shape == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("needed", "shown"),
+    [(1000, "1000 bytes"), (2048, "2.0 KiB"), (3 * 2**20, "3.0 MiB"), (5 * 2**50, "5120.0 TiB")],
+)
+def test_sizes_are_readable(needed, shown):
+    with pytest.raises(MemoryError, match=rf"about {shown}, .* 1 bytes; try less"):
+        check_memory(needed, 1, "less")
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(
+    depth=st.integers(1, 3),
+    width=st.integers(1, 6),
+    dim=st.integers(1, 4),
+    n=st.integers(1, 5),
+    sigmas=st.tuples(st.floats(0.2, 3.0), st.floats(0.2, 3.0)),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    seed=st.integers(0, 100),
+)
+def test_k2_is_a_gram_matrix(depth, width, dim, n, sigmas, activation, seed):
+    """Symmetric, without negative eigenvalues, equal to the Gram, whatever the network."""
+    net, params = network(depth, width, dim, ACTIVATIONS[activation], *sigmas, seed)
+    X = unit_rows(n, dim, seed)
+    kernel = np.asarray(nth.kernels(net, params, X, 2)[2])
+    scale = np.abs(kernel).max() + 1e-300
+    assert np.abs(kernel - kernel.T).max() <= 1e-13 * scale
+    assert np.linalg.eigvalsh(kernel)[0] >= -1e-13 * scale
+    assert np.abs(kernel - jacobian_gram(net, params, X)).max() <= 1e-12 * scale + 1e-300
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 100), factor=st.floats(0.1, 5.0))
+def test_the_readout_scales_all_but_the_last_layer(seed, factor):
+    """a -> c a multiplies G^(1), .., G^(H) by c² and leaves G^(H+1)."""
+    net, params = network(depth=2, seed=seed)
+    X = unit_rows(3, 3, seed)
+    G = np.asarray(nth.layer_kernels(net, params, X))
+    scaled = np.asarray(nth.layer_kernels(net, params._replace(readout=factor * params.readout), X))
+    np.testing.assert_allclose(scaled[:-1], factor**2 * G[:-1], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(scaled[-1], G[-1], rtol=1e-14)
