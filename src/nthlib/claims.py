@@ -33,7 +33,7 @@ CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
 CONTROL_WORDS: dict[Outcome, tuple[str, str]] = {
     "holds": ("bad", "holds, but must not"),
     "fails": ("good", "breaks the claim"),
-    "undecided": ("good", "does not hold"),
+    "undecided": ("neutral", "does not hold"),
     "recorded": ("neutral", "not judged"),
     "invalid": ("bad", "invalid"),
 }

@@ -100,6 +100,8 @@ def run(
     and takes from the cache what its sweeps had finished. The site is not built: that is
     `nth build`.
     """
+    if options and not chapters:
+        raise UsageError("-p needs the name of a chapter: parameters belong to one")
     return _run(Book.find(), chapters, profile, options, jobs, force)
 
 
@@ -142,6 +144,10 @@ def check() -> int:
     click.echo(f"{ledger_table(rows)}\n\n{ledger_summary(rows)}")
     if any(row.record is not None and row.record.profile == "smoke" for row in rows):
         click.echo("At profile smoke numbers are recorded and nothing is judged.")
+    for record in {row.record.chapter: row.record for row in rows if row.record}.values():
+        if record.overrides:
+            values = ", ".join(f"{name}={value}" for name, value in record.overrides.items())
+            click.echo(f"Not the book's own values: {record.chapter} was run with {values}.")
     found = problems(book)
     for sentence in found:
         click.echo(f"problem: {sentence}", err=True)

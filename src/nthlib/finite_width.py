@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import validation
@@ -163,10 +164,14 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
     if not callable(model):
         raise TypeError(f"model must be a callable (params, X) -> (N,), got {model!r}")
     leaves = jax.tree.leaves(params)
-    if not leaves or not all(
-        jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves
-    ):
-        raise TypeError("params must be a pytree whose leaves are arrays of floats")
+    if not leaves:
+        raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
+    for leaf in leaves:
+        if not _is_floating(leaf):
+            raise TypeError(
+                "params must be a pytree whose leaves are arrays of floats, but one is of type "
+                f"{type(leaf).__name__}; split an Equinox module with eqx.partition first"
+            )
     if not all(validation.is_finite(leaf) for leaf in leaves):
         raise ValueError("params must be finite, but hold NaN or infinity")
     if isinstance(model, FullyConnected):
@@ -178,6 +183,14 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
         raise ValueError(f"model must return shape ({len(X)},) for {len(X)} samples, got {shape}")
     if not jnp.issubdtype(output.dtype, jnp.floating):
         raise TypeError(f"model must return floats, got {output.dtype}")
+
+
+def _is_floating(leaf: Any) -> bool:
+    dtype = getattr(leaf, "dtype", type(leaf))
+    return isinstance(leaf, float) or (
+        isinstance(leaf, (jax.Array, np.ndarray, np.generic))
+        and jnp.issubdtype(dtype, jnp.floating)
+    )
 
 
 def _bytes_needed(

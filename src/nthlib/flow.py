@@ -44,7 +44,7 @@ def gradient_flow(
     order: int = 2,
     *,
     rtol: float = 1e-8,
-    max_steps: int = 100_000,
+    max_steps: int = 10_000,
 ) -> Flow:
     """Train a model by gradient flow on L(θ) = (1/2n) Σ (f_α − y_α)², from time zero.
 

@@ -53,11 +53,10 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
         ValueError: when its shape differs, an axis is empty, or an entry is NaN or infinite.
     """
     array = _as_array(name, array)
-    wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+    sizes = ", ".join("any" if size is None else str(size) for size in shape)
+    wanted = f"({sizes},)" if len(shape) == 1 else f"({sizes})"
     if array.ndim != len(shape):
-        raise ValueError(
-            f"{name} must have {len(shape)} axes of shape {wanted}, got shape {array.shape}"
-        )
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
     if 0 in array.shape:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     if any(size is not None and size != got for size, got in zip(shape, array.shape, strict=True)):

@@ -233,3 +233,9 @@ def test_bench_runs_in_the_books_folder_and_passes_its_status_on(book, capfd, mo
     monkeypatch.chdir(book.chapters_dir)
     assert main(["bench", "--", "--rounds", "2"]) == 3
     assert capfd.readouterr().out == f"{book.root} --rounds 2\n"
+
+
+def test_parameters_need_the_name_of_their_chapter(book, nth):
+    done = nth("run", "-p", "widths=[8]")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "chapter" in done.stderr

@@ -112,7 +112,11 @@ def summary(rows: Sequence[LedgerRow]) -> str:
     if looks["bad"]:
         sentence += f" Controls that do not, which is a failure of the book: {looks['bad']}."
     if looks["neutral"]:
-        sentence += f" Controls not judged: {looks['neutral']}."
+        sentence += f" Controls that only do not hold, or were not judged: {looks['neutral']}."
+    if changed := sorted(
+        {row.claim.chapter for row in rows if row.record and row.record.overrides}
+    ):
+        sentence += f" Not the book's own values: {', '.join(map(plain, changed))}."
     return f"{table}\n\n{sentence}"
 
 
