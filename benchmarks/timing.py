@@ -32,9 +32,9 @@ def medians(rivals: dict[str, Callable[[], Any]], repeats: int) -> dict[str, flo
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def workspace(function: Callable[..., Any], *arguments: Any) -> int | None:
-    """Bytes of temporaries and outputs that XLA plans for the function; None if it cannot say."""
-    analysis = jax.jit(function).lower(*arguments).compile().memory_analysis()
+def workspace(compiled: Any) -> int | None:
+    """Bytes of temporaries and outputs that XLA planned; None where it does not say."""
+    analysis = compiled.memory_analysis()
     if analysis is None:
         return None
     return int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)

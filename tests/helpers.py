@@ -37,6 +37,13 @@ def network(depth=2, width=7, dim=3, activation=jnp.tanh, sigma_w=1.3, sigma_a=0
     return net, Parameters(tuple(map(jnp.asarray, weights)), jnp.asarray(readout))
 
 
+def relative_difference(found, expected):
+    """The largest difference over the largest entry."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    return np.abs(found - expected).max() / np.abs(expected).max()
+
+
 def jacobian_gram(model, params, rows, columns=None):
     """K^(2) as the Gram matrix of full Jacobians, contracted leaf by leaf."""
     everything = rows if columns is None else jnp.concatenate([rows, columns])
@@ -115,6 +122,12 @@ def with_biases(params, X):
     return jax.nn.softplus(hidden @ params["out"] + params["offset"]) - 0.5
 
 
+def with_skip(params, X):
+    first = jnp.tanh(X @ params["in"] + params["shift"])
+    second = first + jax.nn.softplus(first @ params["mid"] + params["offset"])
+    return second @ params["out"] + X.sum(axis=1) * params["direct"]
+
+
 def convolution(params, X):
     features = jnp.tanh(jax.lax.conv(X, params["filters"], (1, 1), "SAME"))
     return features.mean(axis=(2, 3)) @ params["readout"]
@@ -136,13 +149,18 @@ class Unhashable:
 
 
 def other_model(name, n=3):
-    """(model, params, X): biases in a dict, a convolution on images, an unhashable callable."""
+    """(model, params, X): biases, a skip, a convolution on images, an unhashable callable."""
     keys = jax.random.split(jax.random.key(7), 6)
     normal = jax.random.normal
     if name == "biases":
         shapes = {"in": (3, 4), "shift": (4,), "out": (4,), "offset": ()}
         params = {leaf: normal(k, s) for k, (leaf, s) in zip(keys, shapes.items(), strict=False)}
         return with_biases, params, unit_rows(n, 3)
+    if name == "skip":
+        shapes = {"in": (3, 4), "shift": (4,), "mid": (4, 4), "offset": (4,), "out": (4,)}
+        shapes["direct"] = ()
+        params = {leaf: normal(k, s) for k, (leaf, s) in zip(keys, shapes.items(), strict=True)}
+        return with_skip, params, unit_rows(n, 3)
     if name == "convolution":
         params = {"filters": normal(keys[0], (2, 1, 3, 3)), "readout": normal(keys[1], (2,))}
         return convolution, params, normal(keys[2], (n, 1, 4, 4))
@@ -150,7 +168,7 @@ def other_model(name, n=3):
     return Unhashable(2), params, unit_rows(n, 3)
 
 
-OTHER_MODELS = ("biases", "convolution", "unhashable")
+OTHER_MODELS = ("biases", "skip", "convolution", "unhashable")
 
 
 _module_numbers = itertools.count()

@@ -13,6 +13,7 @@ from helpers import (
     jacobian_gram,
     network,
     other_model,
+    relative_difference,
     unit_rows,
 )
 from hypothesis import given, settings
@@ -48,14 +49,137 @@ def test_methods_agree_with_test_rows(method, depth):
     np.testing.assert_allclose(K[2], jacobian_gram(net, params, everything, X), **EXACT)
 
 
-def test_orders_three_and_four_agree_with_the_gradient_recursion():
-    net, params = network(depth=2, width=4, activation=jax.nn.softplus)
-    X, X_test = unit_rows(2, 3), unit_rows(1, 3, seed=1)
-    K = nth.kernels(net, params, X, 4, X_test)
-    assert [K[r].shape for r in (1, 2, 3, 4)] == [(3,), (3, 2), (3, 2, 2), (3, 2, 2, 2)]
+# Every depth, activation, pair of scales, with and without test rows; the order to which the
+# nested derivatives follow, whose compilation is what takes the time.
+HIGH_ORDER = {
+    "gelu": (jax.nn.gelu, {"depth": 1, "sigma_w": 1.5, "sigma_a": 0.5}, 1, 4),
+    "softplus": (jax.nn.softplus, {"depth": 2, "sigma_w": 0.7, "sigma_a": 1.6}, 1, 4),
+    "erf": (nth.erf, {"depth": 2, "sigma_w": 1.8, "sigma_a": 1.2}, 0, 3),
+    "sigmoid": (jax.nn.sigmoid, {"depth": 3, "sigma_w": 2.0, "sigma_a": 0.8}, 0, 3),
+    "tanh": (jnp.tanh, {"depth": 4, "sigma_w": 1.3, "sigma_a": 0.6}, 1, 3),
+}
+
+
+@pytest.mark.parametrize("activation", HIGH_ORDER)
+def test_closed_forms_agree_with_the_definition(activation):
+    function, settings, n_test, nested = HIGH_ORDER[activation]
+    net, params = network(width=3, dim=2, activation=function, **settings)
+    X = unit_rows(2, 2)
+    X_test = unit_rows(n_test, 2, seed=1) if n_test else None
+    closed = nth.kernels(net, params, X, 4, X_test, method="closed")
+    N = 2 + n_test
+    assert [closed[r].shape for r in (1, 2, 3, 4)] == [(N,), (N, 2), (N, 2, 2), (N, 2, 2, 2)]
+    derivatives = nth.kernels(net, params, X, nested, X_test, method="derivatives")
+    for order, kernel in derivatives.items():
+        assert relative_difference(closed[order], kernel) <= 1e-10
+    if not n_test:  # a request for order three takes another way through the code
+        third = nth.kernels(net, params, X, 3, method="closed")[3]
+        assert relative_difference(third, closed[3]) <= 1e-10
+    expected = gradient_recursion(net, params, X, 4, X_test)
+    assert relative_difference(closed[4], expected) <= 1e-10
+
+
+def test_order_five_agrees_with_the_definition():
+    """The closed K^(4) pushed forward, nested derivatives alone, and the recursion."""
+    net, params = network(depth=1, width=3, dim=2, sigma_a=1.4)
+    X, X_test = unit_rows(2, 2), unit_rows(1, 2, seed=1)
+    closed = nth.kernels(net, params, X, 5, X_test, method="closed")
+    assert list(closed) == [1, 2, 3, 4, 5]
+    assert closed[5].shape == (3, 2, 2, 2, 2)
+    expected = gradient_recursion(net, params, X, 5, X_test)
+    assert relative_difference(closed[5], expected) <= 1e-10
+    derivatives = nth.kernels(net, params, X, 5, X_test, method="derivatives")
+    for order, kernel in derivatives.items():
+        assert relative_difference(closed[order], kernel) <= 1e-10
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 4, 1, 3), (2, 1, 2, 1)])
+def test_smallest_networks_and_single_samples(shape):
+    """One sample, one unit, one hidden layer, one dimension, alone and together."""
+    depth, width, n, dim = shape
+    net, params = network(depth, width, dim)
+    X = unit_rows(n, dim)
+    K = nth.kernels(net, params, X, 4)
+    assert K[4].shape == (n,) * 4
     for order in (3, 4):
-        expected = gradient_recursion(net, params, X, order, X_test)
-        np.testing.assert_allclose(K[order], expected, rtol=1e-11, atol=1e-13)
+        expected = gradient_recursion(net, params, X, order)
+        assert relative_difference(K[order], expected) <= 1e-10
+
+
+def test_high_orders_are_symmetric_in_the_first_two_arguments_only():
+    net, params = network(depth=2, width=4)
+    K = nth.kernels(net, params, unit_rows(3, 3), 4)
+    for order in (3, 4):
+        kernel = np.asarray(K[order])
+        assert relative_difference(kernel.swapaxes(0, 1), kernel) <= 1e-13
+        for axis in range(1, order - 1):
+            assert relative_difference(kernel.swapaxes(axis, axis + 1), kernel) > 1e-2
+
+
+@settings(max_examples=2, deadline=None, derandomize=True)
+@given(
+    depth=st.integers(1, 3),
+    width=st.integers(1, 4),
+    dim=st.integers(1, 3),
+    n=st.integers(1, 3),
+    n_test=st.integers(0, 1),
+    sigmas=st.tuples(st.floats(0.3, 2.0), st.floats(0.3, 2.0)),
+    seed=st.integers(0, 100),
+)
+def test_random_networks_have_the_kernels_of_nested_derivatives(
+    depth, width, dim, n, n_test, sigmas, seed
+):
+    net, params = network(depth, width, dim, jnp.tanh, *sigmas, seed)
+    X = unit_rows(n, dim, seed)
+    X_test = unit_rows(n_test, dim, seed + 1) if n_test else None
+    closed = nth.kernels(net, params, X, 4, X_test, method="closed")
+    derivatives = nth.kernels(net, params, X, 4, X_test, method="derivatives")
+    for order, kernel in derivatives.items():
+        assert relative_difference(closed[order], kernel) <= 1e-10
+
+
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 100), factor=st.floats(0.5, 2.0), order=st.permutations(range(3)))
+def test_renaming_samples_renames_the_kernels(seed, factor, order):
+    """A permutation of samples permutes every axis; f -> -f multiplies K^(r) by (−1)^r."""
+    net, params = network(depth=2, width=4, seed=seed)
+    params = jax.tree.map(lambda leaf: factor * leaf, params)
+    X, order = unit_rows(3, 3, seed), np.array(order)
+    K = nth.kernels(net, params, X, 4)
+    renamed = nth.kernels(net, params, X[order], 4)
+    negated = nth.kernels(net, params._replace(readout=-params.readout), X, 4)
+    for r in (1, 2, 3, 4):
+        expected = np.asarray(K[r])[np.ix_(*[order] * r)]
+        assert relative_difference(renamed[r], expected) <= 1e-12
+        assert relative_difference(negated[r], (-1) ** r * K[r]) <= 1e-12
+
+
+@pytest.mark.parametrize("name", ["skip", "convolution"])
+def test_other_models_have_their_higher_kernels(name):
+    model, params, X = other_model(name)
+    X, X_test = X[:2], X[2:]
+    K = nth.kernels(model, params, X, 4, X_test)
+    for order in (3, 4):
+        expected = gradient_recursion(model, params, X, order, X_test)
+        assert relative_difference(K[order], expected) <= 1e-10
+
+
+def test_a_quadratic_model_has_the_kernel_known_by_hand():
+    """f_i = ½ θᵀA_iθ: K^(3)(1, 2, 3) = θᵀ(A_1 A_2 + A_2 A_1) A_3 θ, test rows included."""
+    rng = np.random.default_rng(3)
+    A = rng.normal(size=(4, 5, 5))
+    A = A + A.transpose(0, 2, 1)
+    theta = rng.normal(size=5)
+
+    def model(p, Z):
+        return 0.5 * jnp.einsum("i,aij,j->a", p, Z, p)
+
+    K = nth.kernels(model, jnp.asarray(theta), jnp.asarray(A[:3]), 3, jnp.asarray(A[3:]))
+    assert K[3].shape == (4, 3, 3)
+    for i, j, k in np.ndindex(4, 3, 3):
+        by_hand = theta @ (A[i] @ A[j] + A[j] @ A[i]) @ A[k] @ theta
+        # Products of matrices with entries near 2: cancellation costs two digits at most.
+        np.testing.assert_allclose(K[3][i, j, k], by_hand, rtol=1e-11, atol=1e-11)
 
 
 def test_order_three_agrees_with_finite_differences():
@@ -139,6 +263,38 @@ def test_float32_stays_float32(method):
     assert nth.layer_kernels(net, single, X.astype(jnp.float32)).dtype == jnp.float32
 
 
+def test_float32_stays_float32_at_higher_orders():
+    net, params = network(depth=2, width=16)
+    X, X_test = unit_rows(3, 3), unit_rows(1, 3, seed=1)
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (params, X, X_test))
+    found = nth.kernels(net, *single[:2], 4, single[2])
+    expected = nth.kernels(net, params, X, 4, X_test)
+    assert {r: k.dtype for r, k in found.items()} == dict.fromkeys(range(1, 5), jnp.float32)
+    for order in (3, 4):
+        # Sums of products that round at 6e-8 and cancel by two digits at most.
+        assert relative_difference(found[order], expected[order]) <= 1e-4
+
+
+def test_higher_orders_under_jit_and_vmap():
+    """Compiled and over a stack of parameters: the same as one call after the other."""
+    net, _ = network(depth=2, width=3, dim=2)
+    draws = [network(depth=2, width=3, dim=2, seed=seed)[1] for seed in range(3)]
+    X, X_test = unit_rows(2, 2), unit_rows(1, 2, seed=1)
+    one_by_one = [nth.kernels(net, draw, X, 4, X_test) for draw in draws]
+
+    @jax.jit
+    @jax.vmap
+    def many(p):
+        return nth.kernels(net, p, X, 4, X_test)
+
+    together = many(jax.tree.map(lambda *leaves: jnp.stack(leaves), *draws))
+    compiled = jax.jit(lambda p, Z: nth.kernels(net, p, Z, 4, X_test))(draws[0], X)
+    for order in (3, 4):
+        assert relative_difference(compiled[order], one_by_one[0][order]) <= 1e-12
+        for row, one in zip(together[order], one_by_one, strict=True):
+            assert relative_difference(row, one[order]) <= 1e-12
+
+
 @pytest.mark.parametrize("method", ["closed", "derivatives"])
 def test_jit_vmap_and_grad(method):
     net, params = network(width=4)
@@ -204,6 +360,16 @@ def test_memory_is_refused_before_any_allocation():
     start = time.perf_counter()
     with pytest.raises(MemoryError, match=r"298\.0 GiB.*fewer samples"):
         nth.kernels(net, params, X, 2)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("method", ["auto", "closed", "derivatives"])
+def test_order_five_of_200_samples_is_refused_at_once(method):
+    """200^5 numbers of 8 bytes are 2.3 TiB; below that limit the same request is turned away."""
+    net, params = network()
+    start = time.perf_counter()
+    with pytest.raises(MemoryError, match=r"needs about 2\.3 TiB, .* 1\.0 TiB; try"):
+        nth.kernels(net, params, unit_rows(200, 3), 5, method=method, memory_limit=2**40)
     assert time.perf_counter() - start < 5
 
 

@@ -13,7 +13,15 @@ import pytest
 import nthlib as nth
 
 ACTIVATIONS = ("erf", "relu")
-RESULTS = ("Parameters", "Flow", "TruncatedSolution", "ExponentFit", "Verdict", "InputReport")
+RESULTS = (
+    "Parameters",
+    "LimitEstimate",
+    "Flow",
+    "TruncatedSolution",
+    "ExponentFit",
+    "Verdict",
+    "InputReport",
+)
 CALLED = [name for name in nth.__all__ if name not in ACTIVATIONS + RESULTS]
 MODULES = {module.name for module in pkgutil.iter_modules(nth.__path__)}
 

@@ -1,4 +1,6 @@
-"""Layer inputs and adjoints against derivatives with respect to shifted preactivations."""
+"""Passes against derivatives in shifted preactivations; tangents against jvp of the passes."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import network, unit_rows
 
-from nthlib.tangents import states
+from nthlib.tangents import states, tangents
 
 ACTIVATIONS = {"tanh": jnp.tanh, "softplus": jax.nn.softplus}
 
@@ -54,3 +56,35 @@ def test_samples_do_not_mix():
     alone = jax.tree.leaves(states(net, params, X[3:4]))
     for many, one in zip(together, alone, strict=True):
         np.testing.assert_allclose(many[3:4], one, atol=1e-15)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_tangents_are_derivatives_of_the_states_along_the_fields(depth, activation):
+    """Every tangent [α, γ] is the jvp of the state of α along ∇f_γ, for α and γ of two sets."""
+    net, params = network(depth=depth, activation=ACTIVATIONS[activation], sigma_w=0.9)
+    X, Z = unit_rows(3, 3), unit_rows(2, 3, seed=1)
+    fields = jax.jit(jax.jacrev(net))(params, Z)
+
+    @jax.jit
+    @functools.partial(jax.vmap, out_axes=1)
+    def pushed(field):
+        return jax.jvp(lambda p: states(net, p, X), (params,), (field,))[1]
+
+    @jax.jit
+    def found(p):
+        return tangents(net, p, states(net, p, X), states(net, p, Z))
+
+    expected, moved = pushed(fields), found(params)
+    assert not np.any(expected.inputs[0])  # the network's own input does not move
+    pairs = {
+        "preactivations": (moved.preactivations, expected.preactivations),
+        "outputs": (moved.outputs, (*expected.inputs[1:], expected.output)),
+        "backward": (moved.backward, expected.backward),
+        "adjoints": (moved.adjoints, expected.adjoints),
+    }
+    for name, (ours, theirs) in pairs.items():
+        assert len(ours) == depth, name
+        for layer, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            # Two orders of the same few dozen products of order one.
+            np.testing.assert_allclose(one, other, atol=1e-13, err_msg=f"{name} {layer + 1}")

@@ -40,6 +40,14 @@ GOOD = {
     nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
     nth.layer_kernels: {"net": NET, "params": PARAMS, "X": X},
     nth.limit_kernel: {"net": NET, "X": X},
+    nth.limit_kernel_estimate: {
+        "net": NET,
+        "X": X,
+        "order": 2,
+        "key": KEY,
+        "width": 2,
+        "draws": 2,
+    },
     nth.gradient_flow: {"model": NET, "params": PARAMS, "X": X, "y": Y, "times": TIMES},
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
     nth.sweep: {"measure": measure, "widths": [2], "seeds": 2},
@@ -149,11 +157,17 @@ TABLE = {
     (nth.layer_kernels, "X"): INPUTS,
     (nth.limit_kernel, "net"): NOT_A_NETWORK,
     (nth.limit_kernel, "X"): [*INPUTS, (X.at[1].set(0.0), ValueError, "must not hold a zero")],
-    (nth.limit_kernel, "order"): [
+    (nth.limit_kernel, "order"): WHOLE,
+    (nth.limit_kernel_estimate, "net"): NOT_A_NETWORK,
+    (nth.limit_kernel_estimate, "X"): INPUTS,
+    (nth.limit_kernel_estimate, "order"): [
         *WHOLE,
-        (3, ValueError, "must be 2"),
-        (1, ValueError, "must be 2"),
+        (1, ValueError, "must be at least 2"),
+        (3, ValueError, "must be even"),
     ],
+    (nth.limit_kernel_estimate, "key"): [(None, TypeError, "must be a random key")],
+    (nth.limit_kernel_estimate, "width"): WHOLE,
+    (nth.limit_kernel_estimate, "draws"): [*WHOLE, (1, ValueError, "must be at least 2")],
     (nth.gradient_flow, "model"): MODELS,
     (nth.gradient_flow, "params"): PARAMETERS,
     (nth.gradient_flow, "X"): INPUTS,
@@ -270,13 +284,15 @@ def test_the_good_arguments_are_good(function):
 
 
 def test_every_public_argument_stands_in_the_table():
-    # Keys are JAX's to check; `fixed` is the measure's own; `key` of the limit is not used.
+    # Keys are JAX's to check, unless they may be left out; `fixed` is the measure's own.
     unchecked = {"key", "fixed"}
     for function in GOOD:
         names = set(inspect.signature(function).parameters) - unchecked
-        assert names == {name for f, name in TABLE if f is function}, function.__name__
+        listed = {name for f, name in TABLE if f is function} - unchecked
+        assert names == listed, function.__name__
     results = {
         "Parameters",
+        "LimitEstimate",
         "Flow",
         "TruncatedSolution",
         "ExponentFit",
@@ -287,14 +303,25 @@ def test_every_public_argument_stands_in_the_table():
     assert {f.__name__ for f in GOOD} | never_raises | results == set(nth.__all__)
 
 
-@pytest.mark.parametrize(
-    ("order", "bad_model", "message"),
-    [(3, NET, 'method "closed" reaches order 2'), (2, model, 'method "closed" needs a FullyConn')],
-)
-def test_the_closed_form_is_refused_where_there_is_none(order, bad_model, message):
-    params = PARAMS if bad_model is NET else jnp.ones(3)
-    with pytest.raises(ValueError, match=message):
-        nth.kernels(bad_model, params, X, order, method="closed")
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_the_closed_form_is_refused_where_there_is_none(order):
+    with pytest.raises(ValueError, match='method "closed" needs a FullyConnected'):
+        nth.kernels(model, jnp.ones(3), X, order, method="closed")
+
+
+@pytest.mark.parametrize(("depth", "dim"), [(1, 4), (2, 3)])
+def test_an_estimated_limit_needs_a_key(depth, dim):
+    """Deep networks, and one hidden layer on inputs that span more than three dimensions."""
+    net = nth.FullyConnected(dim, 4, depth)
+    with pytest.raises(TypeError, match=r"key must be a random key.*order 4"):
+        nth.limit_kernel(net, jnp.eye(dim), 4)
+
+
+@pytest.mark.parametrize("order", [2, 4])
+def test_inputs_that_are_all_zero_have_no_limit(order):
+    net = nth.FullyConnected(2, 4, 1)
+    with pytest.raises(ValueError, match="X must"):
+        nth.limit_kernel(net, jnp.zeros((2, 2)), order)
 
 
 def test_test_inputs_of_another_model_must_match_the_training_inputs():

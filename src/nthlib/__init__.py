@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
     from nthlib.finite_width import kernels, layer_kernels
     from nthlib.flow import Flow, gradient_flow
-    from nthlib.infinite_width import limit_kernel
+    from nthlib.infinite_order import LimitEstimate
+    from nthlib.infinite_width import limit_kernel, limit_kernel_estimate
     from nthlib.network import FullyConnected, Parameters
     from nthlib.scaling import ExponentFit, fit_exponent, sweep
     from nthlib.truncation import TruncatedSolution, truncated_hierarchy
@@ -36,7 +37,9 @@ _HOMES = {
     "judge": "claims",
     "kernels": "finite_width",
     "layer_kernels": "finite_width",
+    "LimitEstimate": "infinite_order",
     "limit_kernel": "infinite_width",
+    "limit_kernel_estimate": "infinite_width",
     "relu": "activations",
     "sphere": "data",
     "sweep": "scaling",
@@ -51,6 +54,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "kernels",
     "layer_kernels",
     "limit_kernel",
+    "limit_kernel_estimate",
     "gradient_flow",
     "truncated_hierarchy",
     "sweep",
@@ -62,6 +66,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "check_inputs",
     # What these return.
     "Parameters",
+    "LimitEstimate",
     "Flow",
     "TruncatedSolution",
     "ExponentFit",

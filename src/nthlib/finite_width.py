@@ -11,14 +11,13 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import validation
-from nthlib.closed_forms import layer_kernel_matrices, tangent_kernel
-from nthlib.lie_derivatives import Model, lie_derivative_kernels
+from nthlib.closed_forms import CLOSED_ORDERS, closed_kernels, layer_kernel_matrices
+from nthlib.lie_derivatives import Model, lie_derivative_kernels, push_forward
 from nthlib.network import FullyConnected, Parameters
 from nthlib.tangents import states
 
 Method = Literal["auto", "closed", "derivatives"]
 
-_CLOSED_ORDERS = 2
 _MEMORY_SHARE = 0.5
 _FALLBACK_MEMORY = 8 * 2**30
 
@@ -121,8 +120,14 @@ def _closed_kernels(
     model: Model, order: int, params: Any, X: Array, X_test: Array | None
 ) -> dict[int, Array]:
     assert isinstance(model, FullyConnected)
-    predictions, kernel = tangent_kernel(model, params, X, X_test)
-    return {1: predictions, 2: kernel} if order == 2 else {1: predictions}
+    if order <= CLOSED_ORDERS:
+        return closed_kernels(model, params, X, order, X_test)
+
+    def highest(theta: Any) -> Array:
+        return closed_kernels(model, theta, X, CLOSED_ORDERS, X_test)[CLOSED_ORDERS]
+
+    lower = closed_kernels(model, params, X, CLOSED_ORDERS - 1, X_test)
+    return lower | push_forward(highest, CLOSED_ORDERS, model, params, X, order)
 
 
 def _derivative_kernels(
@@ -154,9 +159,7 @@ def _use_closed_form(model: Model, order: int, method: str) -> bool:
         raise ValueError(f'method must be "auto", "closed" or "derivatives", got {method!r}')
     if method == "closed" and not isinstance(model, FullyConnected):
         raise ValueError('method "closed" needs a FullyConnected; use "auto" or "derivatives"')
-    if method == "closed" and order > _CLOSED_ORDERS:
-        raise ValueError(f'method "closed" reaches order {_CLOSED_ORDERS}; use "derivatives"')
-    return method != "derivatives" and isinstance(model, FullyConnected) and order <= _CLOSED_ORDERS
+    return method != "derivatives" and isinstance(model, FullyConnected)
 
 
 def check_model(model: Model, params: PyTree, X: Array) -> None:

@@ -7,6 +7,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import validation
 from nthlib.gaussian import pair_expectations
+from nthlib.infinite_order import (
+    MOST_DIRECTIONS,
+    LimitEstimate,
+    average_of_wide_networks,
+    directions,
+    one_layer_expectation,
+)
 from nthlib.network import FullyConnected
 
 
@@ -15,21 +22,23 @@ def limit_kernel(
     X: Float[Array, "n d"],
     order: int = 2,
     key: PRNGKeyArray | None = None,
-) -> Float[Array, "n n"]:
-    """The limiting kernel 𝔎^(2) of a network, which does not depend on its width.
+) -> Array:
+    """The limiting kernel 𝔎^(r) of a network, which does not depend on its width.
 
-    K_0^(2) tends to it with fluctuations of order 1/√m (Huang and Yau 2020, Theorem 2.3). The
-    recursion over layers takes Gaussian expectations of σ and σ', closed for ``erf`` and
-    ``relu`` and by quadrature for any other activation, to a relative 1e-8 in float64.
+    m^(r/2−1) K_0^(r) tends to it; for odd r it is zero, by parity (Huang and Yau 2020, Theorem
+    2.3). For order 2 a recursion over layers takes Gaussian expectations of σ and σ', closed for
+    ``erf`` and ``relu`` and by quadrature for any other activation, to a relative 1e-8 in float64.
 
     Args:
         net: the architecture; its ``width`` is not used.
         X: inputs (n, d), training and test points together; no row may be zero.
-        order: 2, the only order so far.
-        key: not used at order 2, where nothing is estimated.
+        order: 2 or any odd order; an even order above 2 is computed by quadrature (relative
+            1e-5) for one hidden layer and inputs that span at most three dimensions, and
+            estimated by :func:`limit_kernel_estimate` otherwise.
+        key: a random key, needed only where the kernel is estimated.
 
     Returns:
-        The kernel, shape (n, n), in the dtype of X.
+        The kernel, shape (n,) * order, in the dtype of X.
 
     Raises:
         TypeError, ValueError: naming the argument that is of the wrong kind or range.
@@ -40,17 +49,66 @@ def limit_kernel(
     >>> round(float(K[0, 0]), 6)  # both layers give E[σ²] + E[σ'²] = 1/2 + 1/2
     1.0
     """
-    del key
     if not isinstance(net, FullyConnected):
         raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
-    if validation.whole_number("order", order, 1) != 2:
-        raise ValueError(f"order must be 2 for the limiting kernel, got {order}")
+    order = validation.whole_number("order", order, 1)
     X, _ = validation.inputs(X, None, net.dim)
     if validation.is_traced(X):
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
-        return _limit_kernel(net, X)
+        if order % 2 == 1:
+            return jnp.zeros((len(X),) * order, X.dtype)
+        if order == 2:
+            return _limit_kernel(net, X)
+        if net.depth == 1 and (spanned := directions(X)).shape[1] <= MOST_DIRECTIONS:
+            return one_layer_expectation(net, spanned, order)
+        return limit_kernel_estimate(net, X, order, key).kernel
+
+
+def limit_kernel_estimate(
+    net: FullyConnected,
+    X: Float[Array, "n d"],
+    order: int,
+    key: PRNGKeyArray | None,
+    *,
+    width: int = 256,
+    draws: int = 256,
+) -> LimitEstimate:
+    """Estimate 𝔎^(r) for even r at any depth, with a standard error for every entry.
+
+    m^(r/2−1) K_0^(r) is averaged over ``draws`` networks of ``width`` and of twice that width,
+    and extrapolated linearly in 1/m; what the extrapolation leaves is of order 1/m².
+
+    Args:
+        net: the architecture; its own ``width`` is not used.
+        X: inputs (n, d).
+        order: an even order, at least 2.
+        key: a random key.
+        width: the smaller of the two widths.
+        draws: networks at each width.
+
+    Returns:
+        A :class:`LimitEstimate` with ``kernel`` and ``standard_error``, shapes (n,) * order.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=2, width=1, depth=2)
+    >>> key = jax.random.key(0)
+    >>> estimate = nth.limit_kernel_estimate(net, jnp.eye(2), 4, key, width=16, draws=8)
+    >>> estimate.kernel.shape
+    (2, 2, 2, 2)
+    """
+    if not isinstance(net, FullyConnected):
+        raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
+    order = validation.whole_number("order", order, 2)
+    if order % 2:
+        raise ValueError(f"order must be even: the limit of odd order is zero, got {order}")
+    X, _ = validation.inputs(X, None, net.dim)
+    if key is None:
+        raise TypeError(f"key must be a random key: the kernel of order {order} is estimated here")
+    width = validation.whole_number("width", width, 1)
+    draws = validation.whole_number("draws", draws, 2)
+    return average_of_wide_networks(net, X, order, key, width, draws)
 
 
 def _limit_kernel(net: FullyConnected, X: Array) -> Array:

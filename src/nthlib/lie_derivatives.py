@@ -6,7 +6,6 @@ pushed forward. Slow next to the closed forms, general, and their independent ch
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,26 +28,37 @@ def lie_derivative_kernels(
     def predictions(theta: PyTree) -> Array:
         return model(theta, everything)
 
-    kernel: Callable[[PyTree], Array] = predictions
-    kernels = {1: kernel(params)}
-    for level in range(2, order + 1):
-        kernel = _pushed_along_fields(kernel, model, X, batched=level == 2)
-        kernels[level] = kernel(params)
+    return push_forward(predictions, 1, model, params, X, order)
+
+
+def push_forward(
+    kernel: Callable[[PyTree], Array],
+    level: int,
+    model: Model,
+    params: PyTree,
+    X: Array,
+    order: int,
+) -> dict[int, Array]:
+    """K^(level), .., K^(order) from K^(level) as a function of the parameters."""
+    kernels = {level: kernel(params)}
+    for higher in range(level + 1, order + 1):
+        kernel = _pushed_along_fields(kernel, model, X, batched=higher == 2)
+        kernels[higher] = kernel(params)
     return kernels
 
 
 def _pushed_along_fields(
     kernel: Callable[[PyTree], Array], model: Model, X: Array, *, batched: bool
 ) -> Callable[[PyTree], Array]:
-    def pushed(theta: PyTree) -> Any:
-        def along(field: PyTree) -> Array:
+    def pushed(theta: PyTree) -> Array:
+        def along_field_of(x: Array) -> Array:
+            field = jax.grad(lambda parameters: model(parameters, x[None])[0])(theta)
             tangent: Array = jax.jvp(kernel, (theta,), (field,))[1]
             return tangent
 
-        fields = gradient_fields(model, theta, X)
         # Only the innermost derivative runs over all directions at once: doing so at every
         # level would hold n times the memory of the level below.
-        columns = jax.vmap(along)(fields) if batched else jax.lax.map(along, fields)
+        columns = jax.vmap(along_field_of)(X) if batched else jax.lax.map(along_field_of, X)
         return jnp.moveaxis(columns, 0, -1)
 
     return pushed

@@ -1,6 +1,7 @@
 """Where a book keeps its sources and what is built from them."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import yaml
 from nthlib.claims import Claim, load_claims
 
 CHAPTERS = "book/chapters/"
+
+# The header of a MyST notebook names its kernel.
+_NOTEBOOK = re.compile(r"\A---\n(?:(?!---\n).*\n)*kernelspec:")
 
 
 class UsageError(Exception):
@@ -99,14 +103,26 @@ class Book:
             raise UsageError(f"_toc.yml cannot be read: {reason}") from error
         return list(_documents(contents))
 
+    def executed_pages(self) -> dict[str, str]:
+        """The pages that are run, by name, in the order of ``_toc.yml``.
+
+        All chapters are, and those pages of the appendix that are written as notebooks.
+        """
+        return {page.rpartition("/")[2]: page for page in self.pages() if self._is_run(page)}
+
+    def _is_run(self, page: str) -> bool:
+        if page.startswith(CHAPTERS):
+            return True
+        source = self.root / f"{page}.md"
+        return source.is_file() and _NOTEBOOK.match(source.read_text(encoding="utf-8")) is not None
+
     def chapter_names(self) -> list[str]:
-        """List the chapters in the order of ``_toc.yml``."""
-        pages = self.pages()
-        return [page.removeprefix(CHAPTERS) for page in pages if page.startswith(CHAPTERS)]
+        """List the pages that are run, in the order of ``_toc.yml``."""
+        return list(self.executed_pages())
 
     def chapter_path(self, name: str) -> Path:
-        """Say where a chapter's source is."""
-        return self.chapters_dir / f"{name}.md"
+        """Say where the source of a page that is run is."""
+        return self.root / f"{self.executed_pages().get(name, CHAPTERS + name)}.md"
 
     def claims(self) -> dict[str, Claim]:
         """Read the registered claims by id, in the registry's order.

@@ -14,7 +14,7 @@ import nbformat
 
 from nthlib.claims import VERDICT_MIME
 
-from .book import CHAPTERS, Book
+from .book import Book
 from .ledger import Record, read_record
 from .mathjax import mathjax_files
 from .pages import chapter_footer, chapter_note, chapter_titles, fill_page
@@ -40,7 +40,11 @@ def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> Non
     Raises:
         StagingError: when a page of ``_toc.yml`` has no source, or a chapter no finished run.
     """
-    texts = dict(_page(book, page, allow_missing) for page in book.pages())
+    run = {page: name for name, page in book.executed_pages().items()}
+    texts = dict(
+        _executed(book, page, run[page], allow_missing) if page in run else _page(book, page)
+        for page in book.pages()
+    )
     notebooks = {name for name in texts if name.endswith(".ipynb")}
     pages = {name: _follow(notebooks, text).encode() for name, text in texts.items()}
     _mirror({**dict(_shared_files(book, mathjax)), **pages}, book.staged_dir)
@@ -77,26 +81,24 @@ def _follow(notebooks: set[str], text: str) -> str:
     return _CHAPTER_LINK.sub(link, text)
 
 
-def _page(book: Book, page: str, allow_missing: bool) -> tuple[str, str]:
-    if page.startswith(CHAPTERS):
-        return _chapter(book, page.removeprefix(CHAPTERS), allow_missing)
+def _page(book: Book, page: str) -> tuple[str, str]:
     source = book.root / f"{page}.md"
     if not source.is_file():
         raise StagingError(f"_toc.yml names {page}, but there is no {page}.md")
     return f"{page}.md", fill_page(source.read_text(encoding="utf-8"), book)
 
 
-def _chapter(book: Book, name: str, allow_missing: bool) -> tuple[str, str]:
+def _executed(book: Book, page: str, name: str, allow_missing: bool) -> tuple[str, str]:
     record = read_record(book, name)
     if record is not None and one_unit(book, record):
         notebook = nbformat.read(book.executed_dir / f"{name}.ipynb", as_version=4)
         text = nbformat.writes(staged_notebook(notebook, record))
-        return f"{CHAPTERS}{name}.ipynb", text
+        return f"{page}.ipynb", text
     if not allow_missing:
         raise StagingError(f"chapter {name} has no finished run; run it with: nth run {name}")
     title = chapter_titles(book)[name]
     text = f"# {title}\n\nThis chapter has not been run yet. Run it with `nth run {name}`.\n"
-    return f"{CHAPTERS}{name}.md", text
+    return f"{page}.md", text
 
 
 def _drop_verdict_data(notebook: Any) -> None:
