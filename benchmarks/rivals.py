@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 import nthlib as nth
-from benchmarks.timing import medians
+
+Call = Callable[[], Array]
 
 
 def full_jacobian(net: nth.FullyConnected, order: int) -> Callable[[Any, Array], Array]:
@@ -65,25 +66,22 @@ def scalar_recursion(net: nth.FullyConnected, order: int) -> Callable[[Any, Arra
     return kernel
 
 
-def product_seconds(order: int, n: int, m: int, H: int, dim: int, repeats: int) -> float:
-    """Median seconds of the matrix products of a kernel, none of its symmetries used.
+def products(order: int, n: int, m: int, H: int, dim: int) -> dict[str, tuple[int, Call]]:
+    """The matrix products of a kernel, none of its symmetries used: how many, and one of each.
 
     Order 2: the passes and the Gram matrices; order 3: tangents and their overlaps with states;
     order 4: H (2n [n² × m by m × n] + 2 [n² × m by m × n²]) + 2 (H − 1) [n² × m by m × m].
     """
-    counts: dict[tuple[int, int, int], int]
     if order == 2:
         counts = {(n, dim, m): 1, (n, m, m): 2 * (H - 1), (n, m, n): 2 * H, (n, dim, n): 1}
     elif order == 3:
         counts = {(n * n, m, m): 2 * (H - 1), (n * n, m, n): 2 * H}
     else:
         counts = {(n * n, m, n): 2 * n * H, (n * n, m, n * n): 2 * H, (n * n, m, m): 2 * (H - 1)}
-    total = 0.0
+    return {str(shape): (count, _product(*shape)) for shape, count in counts.items() if count}
+
+
+def _product(rows: int, inner: int, columns: int) -> Call:
+    a, b = jnp.ones((rows, inner)), jnp.ones((inner, columns))
     multiply = jax.jit(jnp.matmul)
-    for (rows, inner, columns), count in counts.items():
-        if count == 0:
-            continue
-        a, b = jnp.ones((rows, inner)), jnp.ones((inner, columns))
-        seconds = medians({"product": lambda a=a, b=b: multiply(a, b)}, repeats)  # type: ignore[misc]
-        total += count * seconds["product"]
-    return total
+    return lambda: multiply(a, b)

@@ -75,7 +75,7 @@ def test_third_order_does_not_depend_on_the_chunks(monkeypatch, n_test):
     X_test = unit_rows(n_test, 3, seed=1) if n_test else None
     expected = jax.jit(lambda p: lie_derivative_kernels(net, p, X, 3, X_test))(params)[3]
     for rows in (1, 6, 100):
-        monkeypatch.setattr(closed_forms, "_ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(closed_forms, "ROWS_AT_ONCE", rows)
         found = jax.jit(lambda p: closed_kernels(net, p, X, 3, X_test))(params)[3]
         np.testing.assert_allclose(found, expected, **EXACT)
 

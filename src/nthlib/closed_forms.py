@@ -23,7 +23,7 @@ CLOSED_ORDERS = 4
 # with k blocks a share (k + 1) / 2k of it, in products that stay large.
 _GRAM_BLOCKS = 8
 # Rows (sample, field) whose tangents are held at once for K^(3).
-_ROWS_AT_ONCE = 2048
+ROWS_AT_ONCE = 2048
 
 
 def layer_kernel_matrices(rows: States, columns: States) -> list[Float[Array, "N n"]]:
@@ -111,7 +111,7 @@ def _third_order(
             moved = tangents(net, params, alone, train)
             return _second_derivative(_overlaps(moved, others), alone, others)[0]
 
-        return jax.lax.map(of_sample, samples, batch_size=max(1, _ROWS_AT_ONCE // n))
+        return jax.lax.map(of_sample, samples, batch_size=max(1, ROWS_AT_ONCE // n))
 
     of_train = second_derivatives(train, everything)
     of_rows = of_train[:, :, :n]

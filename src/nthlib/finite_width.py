@@ -11,7 +11,12 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import validation
-from nthlib.closed_forms import CLOSED_ORDERS, closed_kernels, layer_kernel_matrices
+from nthlib.closed_forms import (
+    CLOSED_ORDERS,
+    ROWS_AT_ONCE,
+    closed_kernels,
+    layer_kernel_matrices,
+)
 from nthlib.lie_derivatives import Model, lie_derivative_kernels, push_forward
 from nthlib.network import FullyConnected, Parameters
 from nthlib.tangents import states
@@ -42,8 +47,9 @@ def kernels(
         X: training inputs, (n, d); for other models the samples run along the first axis.
         order: the highest order, at least 1.
         X_test: test inputs; they add rows to the first axis, after the training rows.
-        method: "closed" (a FullyConnected, order 2 at most), "derivatives" (any model),
-            or "auto", which takes the closed form where there is one.
+        method: "closed" (a FullyConnected: closed forms up to order 4, differentiated along
+            the fields beyond), "derivatives" (any model), or "auto", which takes the closed
+            form where there is one.
         memory_limit: bytes the request may need; half of the machine's memory by default.
 
     Returns:
@@ -68,8 +74,10 @@ def kernels(
     check_model(model, params, X)
     closed = _use_closed_form(model, order, method)
     rows = len(X) if X_test is None else len(X) + len(X_test)
-    needed = _bytes_needed(params, len(X), rows, order, X.dtype.itemsize, closed=closed)
-    check_memory(needed, memory_limit, "fewer samples, a lower order or float32")
+    numbers = _numbers_needed(model, params, len(X), rows, order, closed=closed)
+    check_memory(
+        X.dtype.itemsize * numbers, memory_limit, "fewer samples, a lower order or float32"
+    )
     if closed:
         return _run(_closed_kernels, model, order)(params, X, X_test)
     return _run(_derivative_kernels, model, order)(params, X, X_test)
@@ -196,15 +204,24 @@ def _is_floating(leaf: Any) -> bool:
     )
 
 
-def _bytes_needed(
-    params: PyTree, n: int, rows: int, order: int, itemsize: int, *, closed: bool
+def _numbers_needed(
+    model: Model, params: PyTree, n: int, rows: int, order: int, *, closed: bool
 ) -> int:
-    """The kernels themselves, and for the derivatives the n gradients and their tangents."""
+    """Numbers held at the peak: the kernels, and what each method keeps beside them."""
     output = sum(rows * n ** (level - 1) for level in range(1, order + 1))
-    if closed:
-        return itemsize * output
-    parameters = sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
-    return int(itemsize * (output + max(order - 1, 0) * n * parameters))
+    parameters = int(sum(jnp.size(leaf) for leaf in jax.tree.leaves(params)))
+    if not (closed and isinstance(model, FullyConnected)):
+        # A field and a tangent of the parameters for every direction taken at once.
+        return output + (n + order) * parameters if order > 1 else output
+    states = 4 * rows * model.width * model.depth
+    if order <= 2:
+        return output + states
+    if order == 3:
+        return 2 * output + states + 4 * ROWS_AT_ONCE * model.width * model.depth
+    # ∇³f and the Gram matrix of all pairs beside the result, and the tangents; each further
+    # order carries a tangent of all that.
+    fourth = 3 * rows * n**3 + 5 * n * n * model.width * model.depth
+    return output + 2 ** (order - 4) * (fourth + states + parameters)
 
 
 def check_memory(needed: int, limit: int | None, alternative: str) -> None:

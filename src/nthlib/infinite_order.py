@@ -14,7 +14,7 @@ from nthlib.finite_width import kernels_of
 from nthlib.network import FullyConnected, Parameters
 
 MOST_DIRECTIONS = 3
-_STEPS = (0.6, 0.45, 0.33, 0.25)
+_STEPS = (0.6, 0.45, 0.33, 0.25, 0.19)
 _REACH = 7.5
 _TOLERANCE = 1e-5
 _NODES_AT_ONCE = 256
@@ -30,7 +30,8 @@ class LimitEstimate(NamedTuple):
 def directions(X: Float[Array, "n d"]) -> Float[Array, "n s"]:
     """The inputs in coordinates of the space they span: weights matter in no other direction."""
     left, singular, _ = np.linalg.svd(np.asarray(X, dtype=np.float64), full_matrices=False)
-    kept = singular > 1e-10 * singular[0]
+    # Rounding in the dtype of X would otherwise count as one more direction.
+    kept = singular > max(X.shape) * float(jnp.finfo(X.dtype).eps) * singular[0]
     return jnp.asarray(left[:, kept] * singular[kept], X.dtype)
 
 
@@ -42,11 +43,12 @@ def one_layer_expectation(net: FullyConnected, X: Float[Array, "n s"], order: in
     by less than 1e-5 (relative); a ``UserWarning`` states the error if it does not.
     """
     previous = _expectation(net, X, order, _STEPS[0])
+    tolerance = max(_TOLERANCE, 256 * float(jnp.finfo(X.dtype).eps))
     error = np.inf
     for step in _STEPS[1:]:
         current = _expectation(net, X, order, step)
         error = float(jnp.abs(current - previous).max() / jnp.abs(current).max())
-        if error < _TOLERANCE:
+        if error < tolerance:
             return current
         previous = current
     warnings.warn(

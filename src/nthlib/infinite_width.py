@@ -55,6 +55,8 @@ def limit_kernel(
     X, _ = validation.inputs(X, None, net.dim)
     if validation.is_traced(X):
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
+    if not np.asarray(X).any(axis=1).all():
+        raise ValueError("X must not hold a zero row")
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
         if order % 2 == 1:
@@ -113,9 +115,6 @@ def limit_kernel_estimate(
 
 def _limit_kernel(net: FullyConnected, X: Array) -> Array:
     covariance = X @ X.T
-    if not bool((jnp.diagonal(covariance) > 0).all()):
-        raise ValueError("X must not hold a zero row")
-
     covariances, slopes = [covariance], []
     for _ in range(net.depth):
         covariance, slope = _next_layer(net, covariances[-1])

@@ -160,7 +160,7 @@ def test_a_chapter_that_raises_keeps_its_last_good_output(book, capfd):
 def test_a_kernel_that_dies_fails_its_chapter_and_not_the_others(book, capfd):
     write_chapter(book, "alpha", "print('last words', flush=True)\nos._exit(1)")
     # With an override, papermill's injected cell must not shift the number of the cell.
-    assert main(["run", "-p", "seeds=5"]) == 1
+    assert main(["run", "alpha", "beta", "-p", "seeds=5"]) == 1
     err = capfd.readouterr().err
     assert "alpha failed in cell 3 (print('last words', flush=True)): DeadKernelError" in err
     assert "beta: done" in err
