@@ -132,7 +132,7 @@ def test_a_page_renders_without_a_network(visit, name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_is_complete(visit, name):
     seen = visit()
-    page = seen.open(f"book/chapters/{name}.html")
+    page = seen.open(f"{Book(ROOT).executed_pages()[name]}.html")
     assert page.locator("article .nth-run").count() == 1
     assert page.locator("article .admonition.solution:not(.dropdown)").count() == 0
     assert page.evaluate(SILENT_IMAGES) == [], "figures without alternative text"

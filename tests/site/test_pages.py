@@ -32,7 +32,7 @@ def test_the_summary_counts_claims_and_controls():
     text = pages.summary(rows)
     assert "* - theorem\n  - 2\n  - 1\n  - 0\n  - 1\n" in text
     assert "* - expectation\n  - 1\n  - 0\n  - 1\n  - 0\n" in text
-    assert "Controls that break their claim, as they must: 2 of 3." in text
+    assert "Controls that break their claim, as they must: 1 of 3." in text
     assert "failure of the book: 1." in text
     assert "invalid" not in text
 
@@ -46,7 +46,7 @@ def test_a_book_without_claims_says_so():
     [
         ("holds", "good", "bad"),
         ("fails", "bad", "good"),
-        ("undecided", "neutral", "good"),
+        ("undecided", "neutral", "neutral"),
         ("recorded", "neutral", "neutral"),
         ("invalid", "bad", "bad"),
     ],
@@ -82,8 +82,13 @@ def test_the_ledger_as_data_is_strict_json(small_book):
 
 def test_runs_show_time_memory_and_what_was_changed():
     run = example_record(overrides={"widths": [64, 128]}, seconds=3723.0, peak_memory_mb=2345.0)
-    text = pages.runs_table([run], {"example": "An example"})
-    for part in ("[An example](../chapters/example)", "62 min", "2.3 GB", "`widths = [64, 128]`"):
+    text = pages.runs_table([run], {"example": "An example"}, {"example": "book/chapters/example"})
+    for part in (
+        "[An example](../../book/chapters/example)",
+        "62 min",
+        "2.3 GB",
+        "`widths = [64, 128]`",
+    ):
         assert part in text
 
 

@@ -39,7 +39,7 @@ def fill_page(text: str, book: Book) -> str:
     pieces: dict[str, Callable[[], str]] = {
         "summary": lambda: summary(ledger_rows(book)),
         "ledger": lambda: ledger_tables(ledger_rows(book), chapter_titles(book)),
-        "runs": lambda: runs_table(records(book), chapter_titles(book)),
+        "runs": lambda: runs_table(records(book), chapter_titles(book), book.executed_pages()),
         "versions": lambda: versions_table(records(book)),
         "api": api_reference,
     }
@@ -200,8 +200,8 @@ def _row_data(row: LedgerRow) -> dict[str, Any]:
 # -------------------------------------------------------------------------------- the runs
 
 
-def runs_table(runs: Sequence[Record], titles: dict[str, str]) -> str:
-    """Profile, time, memory and date of each chapter's run."""
+def runs_table(runs: Sequence[Record], titles: dict[str, str], pages: dict[str, str]) -> str:
+    """Profile, time, memory and date of the run of each page that is run."""
     if not runs:
         return "No chapter has been run yet."
     lines = [["Chapter", "Profile", "Time", "Peak memory", "Date", "Changed parameters"]]
@@ -209,7 +209,7 @@ def runs_table(runs: Sequence[Record], titles: dict[str, str]) -> str:
         title = titles.get(run.chapter, run.chapter)
         lines.append(
             [
-                f"[{title}](../chapters/{run.chapter})",
+                f"[{title}](../../{pages[run.chapter]})",
                 run.profile,
                 _duration(run.seconds),
                 _memory(run.peak_memory_mb),
@@ -252,7 +252,7 @@ def chapter_note(record: Record) -> str:
     return f":::{{admonition}} Not the default run\n:class: note\n{text}\n:::"
 
 
-def chapter_footer(record: Record) -> str:
+def chapter_footer(record: Record, page: str) -> str:
     """The line below a chapter: when and how it was run, and the notebook to download."""
     parts = [
         f"Run on {record.started[:10]} with profile <code>{record.profile}</code>"
@@ -260,7 +260,7 @@ def chapter_footer(record: Record) -> str:
     ]
     if record.peak_memory_mb is not None:
         parts.append(f"peak memory {_memory(record.peak_memory_mb)}")
-    source = f"../../_sources/book/chapters/{record.chapter}.ipynb"
+    source = f"../../_sources/{page}.ipynb"
     parts.append(f'<a href="{source}" download>executed notebook</a>')
     return f'<p class="nth-run">{"; ".join(parts)}.</p>'
 

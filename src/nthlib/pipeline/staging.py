@@ -50,12 +50,12 @@ def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> Non
     _mirror({**dict(_shared_files(book, mathjax)), **pages}, book.staged_dir)
 
 
-def staged_notebook(notebook: Any, record: Record) -> Any:
+def staged_notebook(notebook: Any, record: Record, page: str) -> Any:
     """An executed notebook as the site shows it: with a note on its run above and below."""
     _drop_verdict_data(notebook)
     if note := chapter_note(record):
         _insert_below_title(notebook, note)
-    footer = nbformat.v4.new_markdown_cell(chapter_footer(record), id="nth-run")
+    footer = nbformat.v4.new_markdown_cell(chapter_footer(record, page), id="nth-run")
     notebook.cells.append(footer)
     return notebook
 
@@ -92,7 +92,7 @@ def _executed(book: Book, page: str, name: str, allow_missing: bool) -> tuple[st
     record = read_record(book, name)
     if record is not None and one_unit(book, record):
         notebook = nbformat.read(book.executed_dir / f"{name}.ipynb", as_version=4)
-        text = nbformat.writes(staged_notebook(notebook, record))
+        text = nbformat.writes(staged_notebook(notebook, record, page))
         return f"{page}.ipynb", text
     if not allow_missing:
         raise StagingError(f"chapter {name} has no finished run; run it with: nth run {name}")
