@@ -72,16 +72,24 @@ def scaling_plot(
     if ax is None:
         _, ax = plt.subplots()
     errors = np.stack([fit.values - fit.values_low, fit.values_high - fit.values])
-    text = f"{label}: {fit.slope:.2f} [{fit.low:.2f}, {fit.high:.2f}]".replace("-", "−")
+    slope, low, high = (_exponent(value) for value in (fit.slope, fit.low, fit.high))
+    text = f"{label}: {slope} [{low}, {high}]"
     ax.errorbar(fit.widths, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):
         if exponent is not None:
             line = fit.values[0] * (fit.widths / fit.widths[0]) ** exponent
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
-            ax.plot(fit.widths, line, style, color=THEORY, label=shown, zorder=1)
+            # The legend names a line once, however many quantities are drawn with it.
+            known = shown in ax.get_legend_handles_labels()[1]
+            ax.plot(fit.widths, line, style, color=THEORY, label=None if known else shown, zorder=1)
     ax.set_yscale("log")
     log_axis_at(ax, fit.widths)
     ax.set_xlabel("width m")
     # Below the axes: inside, three measured lines leave no room.
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16))
     return ax
+
+
+def _exponent(value: float) -> str:
+    """Two digits with a proper minus sign, and none before a zero."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
