@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from nthlib.infinite_width import limit_kernel, limit_kernel_estimate
     from nthlib.network import FullyConnected, Parameters
     from nthlib.scaling import ExponentFit, fit_exponent, sweep
-    from nthlib.truncation import TruncatedSolution, truncated_hierarchy
+    from nthlib.truncated_dynamics import TruncatedSolution
+    from nthlib.truncation import truncated_flow, truncated_hierarchy
 
 __version__ = "0.1.0"
 
@@ -27,7 +28,7 @@ _HOMES = {
     "FullyConnected": "network",
     "InputReport": "data",
     "Parameters": "network",
-    "TruncatedSolution": "truncation",
+    "TruncatedSolution": "truncated_dynamics",
     "Verdict": "claims",
     "check_inputs": "data",
     "digits": "data",
@@ -44,6 +45,7 @@ _HOMES = {
     "sphere": "data",
     "sweep": "scaling",
     "teacher_labels": "data",
+    "truncated_flow": "truncation",
     "truncated_hierarchy": "truncation",
 }
 
@@ -57,6 +59,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "limit_kernel_estimate",
     "gradient_flow",
     "truncated_hierarchy",
+    "truncated_flow",
     "sweep",
     "fit_exponent",
     "judge",

@@ -2,7 +2,6 @@
 
 import functools
 import os
-from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -17,6 +16,7 @@ from nthlib.closed_forms import (
     closed_kernels,
     layer_kernel_matrices,
 )
+from nthlib.compilation import compiled
 from nthlib.lie_derivatives import Model, lie_derivative_kernels, push_forward
 from nthlib.network import FullyConnected, Parameters
 from nthlib.tangents import states
@@ -79,8 +79,8 @@ def kernels(
         X.dtype.itemsize * numbers, memory_limit, "fewer samples, a lower order or float32"
     )
     if closed:
-        return _run(_closed_kernels, model, order)(params, X, X_test)
-    return _run(_derivative_kernels, model, order)(params, X, X_test)
+        return compiled(_closed_kernels, model, order)(params, X, X_test)
+    return compiled(_derivative_kernels, model, order)(params, X, X_test)
 
 
 def layer_kernels(
@@ -142,24 +142,6 @@ def _derivative_kernels(
     model: Model, order: int, params: Any, X: Array, X_test: Array | None
 ) -> dict[int, Array]:
     return lie_derivative_kernels(model, params, X, order, X_test)
-
-
-def _run(
-    function: Callable[..., dict[int, Array]], model: Model, order: int
-) -> Callable[..., dict[int, Array]]:
-    """Compile for this model; kept between calls when the model can be hashed."""
-    try:
-        hash(model)
-    except TypeError:
-        return jax.jit(functools.partial(function, model, order))
-    return _compiled(function, model, order)
-
-
-@functools.lru_cache(maxsize=256)
-def _compiled(
-    function: Callable[..., dict[int, Array]], model: Model, order: int
-) -> Callable[..., dict[int, Array]]:
-    return jax.jit(functools.partial(function, model, order))
 
 
 def _use_closed_form(model: Model, order: int, method: str) -> bool:
@@ -226,14 +208,18 @@ def _numbers_needed(
 
 def check_memory(needed: int, limit: int | None, alternative: str) -> None:
     """Raise ``MemoryError`` when a request needs more bytes than the limit allows."""
-    if limit is None:
-        limit = int(_MEMORY_SHARE * _physical_memory())
+    limit = memory_available() if limit is None else limit
     limit = validation.whole_number("memory_limit", limit, 1)
     if needed > limit:
         raise MemoryError(
             f"this needs about {_as_size(needed)}, over the memory_limit of {_as_size(limit)}; "
             f"try {alternative}"
         )
+
+
+def memory_available() -> int:
+    """The bytes that a request may take where the caller sets no limit."""
+    return int(_MEMORY_SHARE * _physical_memory())
 
 
 def _physical_memory() -> int:

@@ -1,17 +1,17 @@
-"""The exact dynamics: gradient flow on the mean-square loss, integrated adaptively."""
+"""The exact dynamics: gradient flow on the loss of a data set, integrated adaptively."""
 
-import functools
 import warnings
 from typing import Any, NamedTuple
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from nthlib import progress, validation
+from nthlib import losses, progress, validation
+from nthlib.compilation import compiled
 from nthlib.finite_width import check_model, kernels_of
+from nthlib.integration import integrate
 from nthlib.lie_derivatives import Model
 from nthlib.network import FullyConnected
 
@@ -43,10 +43,13 @@ def gradient_flow(
     X_test: Array | None = None,
     order: int = 2,
     *,
+    loss: losses.Loss = "square",
     rtol: float = 1e-8,
     max_steps: int = 10_000,
 ) -> Flow:
-    """Train a model by gradient flow on L(θ) = (1/2n) Σ (f_α − y_α)², from time zero.
+    """Train a model by gradient flow on L(θ) = (1/n) Σ ℓ(f_α, y_α), from time zero.
+
+    ℓ = (f − y)²/2 by default.
 
     ∂_t θ = −∇L(θ) is integrated with Dopri8. The state is the displacement θ − θ_0, whose
     error stays small next to the O(1/m) movement of the kernel, and the absolute tolerance is
@@ -60,6 +63,7 @@ def gradient_flow(
         times: sorted times from which predictions and kernels are returned, none negative.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
         order: the highest kernel returned; 1 returns predictions alone, which is faster.
+        loss: "square", "logistic" (labels ±1) or a function (f, y) -> ℓ of one prediction.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up and the flow is marked invalid.
 
@@ -88,10 +92,11 @@ def gradient_flow(
     check_model(model, params, X)
     y = validation.floating_array("y", y, (len(X),))
     times = validation.time_points(times).astype(X.dtype)
+    losses.check_loss(loss, y)
     warn_of_coinciding(X)
 
     traced = validation.is_traced(params, X, y, times)
-    solve = _solver(model, order, float(rtol), max_steps, show_progress=not traced)
+    solve = compiled(_solve, model, order, loss, float(rtol), max_steps, not traced)
     if traced:
         return solve(params, X, y, times, X_test)
     with progress.bar("gradient flow"):
@@ -118,22 +123,10 @@ def warn_of_coinciding(X: Array) -> None:
         )
 
 
-def _solver(model: Model, order: int, rtol: float, max_steps: int, *, show_progress: bool) -> Any:
-    settings = (order, rtol, max_steps, show_progress)
-    try:
-        return _compiled_solver(model, *settings)
-    except TypeError:  # a model that cannot be hashed is compiled anew
-        return jax.jit(functools.partial(_solve, model, *settings))
-
-
-@functools.lru_cache(maxsize=128)
-def _compiled_solver(model: Model, *settings: Any) -> Any:
-    return jax.jit(functools.partial(_solve, model, *settings))
-
-
 def _solve(
     model: Model,
     order: int,
+    loss: losses.Loss,
     rtol: float,
     max_steps: int,
     show_progress: bool,
@@ -143,54 +136,40 @@ def _solve(
     times: Array,
     X_test: Array | None,
 ) -> Flow:
-    def loss(theta: PyTree, data: tuple[Array, Array]) -> Array:
+    residual = losses.driving_residual(loss)
+
+    def velocity(moved: PyTree, data: Any) -> PyTree:
         inputs, labels = data
-        return jnp.mean((model(theta, inputs) - labels) ** 2) / 2
+        predictions, pull = jax.vjp(lambda theta: model(theta, inputs), _add(params, moved))
+        (motion,) = pull(-residual(predictions, labels) / len(labels))
+        return motion
 
-    def velocity(t: Array, moved: PyTree, data: Any) -> PyTree:
-        gradient = jax.grad(loss)(_add(params, moved), data)
-        return jax.tree.map(jnp.negative, gradient)
-
-    def observe(t: Array, moved: PyTree, data: Any) -> dict[int, Array]:
+    def observe(moved: PyTree, data: Any) -> dict[int, Array]:
         return kernels_of(model, _add(params, moved), data[0], order, X_test)
 
-    saved = diffrax.SubSaveAt(ts=times, fn=observe)
-    last = diffrax.SubSaveAt(t1=True)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(velocity),
-        diffrax.Dopri8(),
-        t0=jnp.zeros_like(times[0]),
-        t1=times[-1],
-        dt0=None,
-        y0=jax.tree.map(jnp.zeros_like, params),
-        args=(X, y),
-        saveat=diffrax.SaveAt(subs=[saved, last]),
-        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol / count**0.5),
+    trajectory = integrate(
+        velocity,
+        jax.tree.map(jnp.zeros_like, params),
+        times,
+        (X, y),
+        observe,
+        rtol=rtol,
+        atol=rtol / count**0.5,
         max_steps=max_steps,
-        throw=False,
-        progress_meter=progress.BarMeter() if show_progress else diffrax.NoProgressMeter(),
+        show_progress=show_progress,
     )
-    observed, final = solution.ys
-    reached = jnp.isfinite(observed[1]).all(axis=1)
-    observed = {r: _blank(values, reached) for r, values in observed.items()}
-    finished = solution.result == diffrax.RESULTS.successful
+    kernels = dict(trajectory.observed)
     return Flow(
         times=times,
-        predictions=observed.pop(1),
-        kernels=observed,
-        params=_add(params, jax.tree.map(lambda leaf: leaf[-1], final)),
-        valid_until=jnp.where(finished, jnp.inf, solution.ts[1][-1]),
-        steps=solution.stats["num_steps"],
-        rejected_steps=solution.stats["num_rejected_steps"],
+        predictions=kernels.pop(1),
+        kernels=kernels,
+        params=_add(params, trajectory.last),
+        valid_until=trajectory.valid_until,
+        steps=trajectory.steps,
+        rejected_steps=trajectory.rejected_steps,
     )
 
 
 def _add(params: PyTree, moved: PyTree) -> PyTree:
     return jax.tree.map(jnp.add, params, moved)
-
-
-def _blank(values: Array, reached: Array) -> Array:
-    """NaN in place of the infinities that the solver leaves in rows it never reached."""
-    mask = reached.reshape(-1, *(1,) * (values.ndim - 1))
-    return jnp.where(mask, values, jnp.nan)

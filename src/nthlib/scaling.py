@@ -16,7 +16,7 @@ from nthlib import validation
 from nthlib.fingerprint import fingerprint
 
 Measure = Callable[..., dict[str, Array]]
-Statistic = Literal["median", "mean", "rms"]
+Statistic = Literal["median", "mean", "rms", "p90"]
 
 _RESAMPLES = 2000
 _DELAY_SECONDS = 5.0
@@ -24,6 +24,7 @@ _STATISTICS: dict[str, Callable[..., np.ndarray]] = {
     "median": np.median,
     "mean": np.mean,
     "rms": lambda values, axis: np.sqrt(np.mean(values**2, axis=axis)),
+    "p90": lambda values, axis: np.percentile(values, 90, axis=axis),
 }
 
 
@@ -175,7 +176,7 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
 
     Args:
         table: a positive variable of :func:`sweep`, with dimensions (width, seed).
-        statistic: "median" (robust), "mean" or "rms".
+        statistic: "median" (robust), "mean", "rms" or "p90", the ninetieth percentile.
 
     Raises:
         TypeError, ValueError: when the table has other dimensions, fewer than two widths or

@@ -1,29 +1,34 @@
-"""The truncated hierarchy: kernels frozen at level p, started from those of a finite network."""
+"""The truncated hierarchy of Theorem 2.6: from tensors, as a signature, and as a jet."""
 
+import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import sequential_vmap
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from nthlib import validation
+from nthlib import jets, losses, signature, validation
+from nthlib.compilation import compiled
+from nthlib.finite_width import check_memory, check_model, memory_available
+from nthlib.flow import warn_of_coinciding
+from nthlib.lie_derivatives import Model
+from nthlib.network import FullyConnected
+from nthlib.truncated_dynamics import (
+    Equations,
+    Settings,
+    TruncatedSolution,
+    frozen_solution,
+    run,
+    solve,
+)
 
+Method = Literal["auto", "signature", "tensors"]
 
-class TruncatedSolution(NamedTuple):
-    """A solution of the truncated hierarchy at the requested times.
-
-    ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n),
-    a read-only view at p = 2, where it does not move;
-    ``valid_until``: the time of blow-up, infinity when there is none.
-    """
-
-    times: Float[Array, " T"]
-    predictions: Array
-    kernel: Float[Array, "T N n"]
-    valid_until: Float[Array, ""]
+# λ_max t / n, a fifth of the steps that an explicit solver takes to stay stable, and the largest
+# state whose linear systems are worth solving instead.
+_STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
 
 
 def truncated_hierarchy(
@@ -31,19 +36,37 @@ def truncated_hierarchy(
     y: Float[Array, "n *labellings"],
     times: Float[Array, " T"],
     order: int | None = None,
+    *,
+    method: Method = "auto",
+    solver: Literal["auto", "explicit", "implicit"] = "auto",
+    loss: losses.Loss = "square",
+    indicator: bool = False,
+    rtol: float = 1e-8,
+    max_steps: int = 10_000,
 ) -> TruncatedSolution:
     """Integrate the truncated hierarchy of level p from initial kernels.
 
-    At p = 2 the kernel K^(2) is frozen and the residual obeys the linear equation
-    ∂_t f̃ = −(1/n) K_0^(2) (f̃ − y), solved exactly by its eigenvectors: kernel regression as
-    a dynamics, whose stopping time plays the part of a ridge (Huang and Yau 2020, section 2.2).
+    The hierarchy's equations with ∂_t K̃^(p) = 0, started from the kernels of a finite network
+    (Huang and Yau 2020, section 2.2 and Theorem 2.6). For even p the error is of order m^{−p/2};
+    odd p gains nothing over p − 1, since K^(p+1) has a mean of the same order as K^(p).
+    p = 2 is the frozen kernel, kernel regression as a dynamics, solved exactly for mean square.
 
     Args:
-        K: the initial kernels {1: (N,), 2: (N, n)}, as ``nthlib.kernels`` returns them; test
+        K: the initial kernels {1: (N,), 2: (N, n), ..}, as ``nthlib.kernels`` returns them; test
             points are carried along in the rows after the first n.
         y: labels (n,), or (n, labellings) for several at once.
         times: sorted times, none negative.
-        order: the level p; the highest order in ``K`` by default. Only 2 so far.
+        order: the level p, at least 2; the highest order in ``K`` by default.
+        method: "tensors" integrates K̃^(2)..K̃^(p−1) as the paper writes them; "signature" the
+            iterated integrals of the residual, the same solution from a smaller state; "auto"
+            is the signature.
+        solver: "explicit" (Dopri8), "implicit" (Kvaerno5, for λ_max t/n beyond some thousand) or
+            "auto", which looks at the largest eigenvalue of K^(2) and the last time.
+        loss: "square", "logistic" (labels ±1) or a function (f, y) -> ℓ of one prediction.
+        indicator: also estimate the error by the neglected terms of the next power of 1/m, which
+            takes the kernels to order p + 2 for even p, p + 1 for odd p.
+        rtol: relative tolerance of the solver.
+        max_steps: steps after which the solver gives up.
 
     Returns:
         A :class:`TruncatedSolution`.
@@ -51,56 +74,217 @@ def truncated_hierarchy(
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
 
+    Warns:
+        UserWarning: when the solution blows up, does not reach the last time, or its kernel
+            loses positive definiteness on the training points.
+
     >>> import jax, jax.numpy as jnp, nthlib as nth
-    >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
+    >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
     >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
-    >>> K = nth.kernels(net, net.init(jax.random.key(1)), X, order=2)
+    >>> K = nth.kernels(net, net.init(jax.random.key(1)), X, order=4)
     >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
     (2, 3)
     """
+    order, K = _checked_kernels(K, order)
+    _one_of("method", method, ("auto", "signature", "tensors"))
+    _one_of("solver", solver, ("auto", "explicit", "implicit"))
+    validation.positive_number("rtol", rtol)
+    max_steps = validation.whole_number("max_steps", max_steps, 1)
+    words = _length(order, indicator=indicator)
+    if indicator and method == "tensors":
+        raise ValueError('indicator needs the method "signature", got "tensors"')
+    if indicator and words + 2 not in K:
+        raise ValueError(f"indicator at order {order} needs K to order {words + 2}, got {max(K)}")
+    rows, n = K[2].shape
+    y = validation.floating_array("y", y, (n,) if jnp.ndim(y) < 2 else (n, None))
+    times = validation.time_points(times).astype(K[2].dtype)
+    losses.check_loss(loss, y)
+    if order == 2 and loss == "square" and not indicator:
+        return frozen_solution(K, y, times)
+
+    K = {r: K[r] for r in range(1, max(order, words + 2) + 1)}
+    size = sum(rows * n ** (r - 1) for r in range(1, order))
+    if method != "tensors":
+        size = rows + sum(n**k for k in range(1, words + 1))
+    traced = validation.is_traced(K, y, times)
+    if solver == "auto":
+        stiff = not traced and size <= _LARGEST_IMPLICIT and _is_stiff(K[2], times)
+        solver = "implicit" if stiff else "explicit"
+    bar = not traced and y.ndim == 1
+    settings = Settings(order, loss, float(rtol), max_steps, indicator, solver, bar)
+    solve = compiled(_solve_from_kernels, settings, method == "tensors")
+    return run(solve, settings, K, y, times)
+
+
+def truncated_flow(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    y: Float[Array, " n"],
+    times: Float[Array, " T"],
+    order: int,
+    X_test: Array | None = None,
+    *,
+    loss: losses.Loss = "square",
+    indicator: bool = False,
+    rtol: float = 1e-8,
+    max_steps: int = 10_000,
+    memory_limit: int | None = None,
+) -> TruncatedSolution:
+    """The truncated hierarchy of level p for any model, without its kernels beyond K^(2).
+
+    The hierarchy cut at level p is the Taylor polynomial of degree p − 2 of the tangent kernel
+    along the training run. The state is the predictions and p − 2 displacements of the parameters;
+    a step costs Taylor arithmetic on one backward and one forward pass. The integrator is
+    explicit, and takes about λ_max t/(5n) steps once the horizon is long.
+
+    Args:
+        model: a callable (params, X) -> (N,), such as a ``FullyConnected``.
+        params: the initial parameters θ_0, any pytree of floating-point arrays.
+        X: training inputs, n along the first axis.
+        y: labels, shape (n,).
+        times: sorted times, none negative.
+        order: the level p, at least 2.
+        X_test: test inputs; their predictions and kernel rows follow the training ones.
+        loss: "square", "logistic" (labels ±1) or a function (f, y) -> ℓ of one prediction.
+        indicator: also estimate the error by the neglected terms of the next power of 1/m, at
+            the cost of a run of order p + 2 for even p, p + 1 for odd p.
+        rtol: relative tolerance of the solver.
+        max_steps: steps after which the solver gives up.
+        memory_limit: bytes the request may need, half of the machine's memory by default;
+            samples are taken some at a time to stay below it.
+
+    Returns:
+        A :class:`TruncatedSolution`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: before anything is allocated, with the estimated size.
+
+    Warns:
+        UserWarning: when training inputs coincide, when the solution blows up, does not reach
+            the last time, or its kernel loses positive definiteness on the training points.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=64, depth=2)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> params, times = net.init(jax.random.key(1)), jnp.array([0.0, 1.0])
+    >>> nth.truncated_flow(net, params, X, jnp.ones(3), times, order=4).kernel.shape
+    (2, 3, 3)
+    """
+    order = validation.whole_number("order", order, 2)
+    validation.positive_number("rtol", rtol)
+    max_steps = validation.whole_number("max_steps", max_steps, 1)
+    dim = model.dim if isinstance(model, FullyConnected) else None
+    X, X_test = validation.inputs(X, X_test, dim)
+    check_model(model, params, X)
+    y = validation.floating_array("y", y, (len(X),))
+    times = validation.time_points(times).astype(X.dtype)
+    losses.check_loss(loss, y)
+    length = _length(order, indicator=indicator)
+    rows = len(X) if X_test is None else len(X) + len(X_test)
+    tile = _tile(model, params, X, rows, len(times), length, memory_limit)
+    warn_of_coinciding(X)
+    traced = validation.is_traced(params, X, y, times)
+    settings = Settings(order, loss, float(rtol), max_steps, indicator, "explicit", not traced)
+    solve = compiled(_solve_jet, model, settings, tile)
+    return run(solve, settings, params, X, y, times, X_test)
+
+
+def _length(order: int, *, indicator: bool) -> int:
+    """How many words or displacements are carried: p − 2, and those of the next power of 1/m."""
+    return order - 2 + (1 + (order + 1) % 2) * indicator
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        listed = ", ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
+
+
+def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array]]:
     if not isinstance(K, Mapping) or 1 not in K or 2 not in K:
         raise TypeError("K must be a dict of kernels with the orders 1 and 2, from nthlib.kernels")
     order = max(K) if order is None else validation.whole_number("order", order, 2)
-    if order != 2:
-        raise ValueError(f"order must be 2, the frozen kernel, got {order}")
-    kernel = validation.floating_array("K[2]", K[2], (None, None))
-    rows, n = kernel.shape
+    missing = sorted(set(range(1, order + 1)) - set(K))
+    if missing:
+        raise ValueError(
+            f"order {order} needs the kernels 1 to {order} in K, {missing[0]} is missing"
+        )
+    second = validation.floating_array("K[2]", K[2], (None, None))
+    rows, n = second.shape
     if rows < n:
-        raise ValueError(f"K[2] must have a row for every training point, got shape {kernel.shape}")
-    start = validation.floating_array("K[1]", K[1], (rows,))
-    y = validation.floating_array("y", y, (n,) if jnp.ndim(y) < 2 else (n, None))
-    times = validation.time_points(times).astype(kernel.dtype)
-    predictions = _frozen_predictions(kernel, start, y, times)
-    # A view where possible: T copies of a constant could outgrow the memory.
-    repeat = jnp.broadcast_to if validation.is_traced(kernel) else np.broadcast_to
-    still: Any = repeat(kernel, (len(times), rows, n))
-    return TruncatedSolution(times, predictions, still, jnp.asarray(jnp.inf, kernel.dtype))
+        raise ValueError(f"K[2] must have a row for every training point, got shape {second.shape}")
+    return order, {
+        r: validation.floating_array(f"K[{r}]", K[r], (rows, *(n,) * (r - 1))) for r in sorted(K)
+    }
 
 
-@sequential_vmap  # type: ignore[untyped-decorator]
-def _eigendecomposition(kernel: Array) -> tuple[Array, Array]:
-    """Eigenvalues and vectors of a symmetric matrix, one matrix at a time also under vmap.
+def _tile(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    rows: int,
+    times: int,
+    length: int,
+    limit: int | None,
+) -> int | None:
+    """How many samples to take at a time, None for all; raises when one would be too many."""
+    n, parameters = len(X), sum(leaf.size for leaf in jax.tree.leaves(params))
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    fixed = times * rows * (n + 1) + 16 * (length * parameters + rows)
+    sample = jets.numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
+    limit = memory_available() if limit is None else limit
+    check_memory(
+        X.dtype.itemsize * (fixed + sample),
+        limit,
+        "fewer samples, fewer times, a lower order or float32",
+    )
+    tile = (limit // X.dtype.itemsize - fixed) // sample
+    return None if tile >= rows else int(tile)
 
-    On the CPU jaxlib 0.10 spreads a batch over its worker threads and waits for them from
-    inside one: two batches at once in a program can wait for each other for ever.
-    """
-    eigenvalues, vectors = jnp.linalg.eigh((kernel + kernel.T) / 2)
-    return eigenvalues, vectors
 
-
-@jax.jit
-def _frozen_predictions(kernel: Array, start: Array, y: Array, times: Array) -> Array:
+def _is_stiff(kernel: Array, times: Array) -> bool:
     n = kernel.shape[1]
-    labels = y.reshape(n, -1)
-    eigenvalues, vectors = _eigendecomposition(kernel[:n])
-    residual = vectors.T @ (start[:n, None] - labels)
+    return float(np.linalg.norm(kernel[:n], 2)) * float(times[-1]) / n > _STIFF
 
-    def predictions(t: Array) -> Array:
-        # ∫_0^t e^{−λs/n} ds / n, written so that small and negative λ lose no digits.
-        rate = eigenvalues * t / n
-        small = jnp.abs(rate) < 1e-12
-        grown = jnp.where(small, t / n, -jnp.expm1(-rate) / jnp.where(small, 1.0, eigenvalues))
-        return start[:, None] - kernel @ (vectors @ (grown[:, None] * residual))
 
-    values = jax.lax.map(predictions, times)
-    return values.reshape(len(times), kernel.shape[0], *y.shape[1:])
+def _solve_from_kernels(
+    settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array
+) -> tuple[TruncatedSolution, Array]:
+    length = _length(settings.order, indicator=settings.indicator)
+    if tensors:
+        start: Any = tuple(K[r] for r in range(2, settings.order))
+        equations = Equations(signature.push_tensors, signature.kernel_of_tensors)
+    else:
+        start = signature.empty_words(K, length)
+        equations = Equations(signature.push_words, signature.kernel_of_words)
+
+    def one(labels: Array) -> tuple[TruncatedSolution, Array]:
+        return solve(settings, equations, start, K[1], K[2], labels, times, K)
+
+    if y.ndim == 1:
+        return one(y)
+    solutions, stopped = jax.vmap(one, in_axes=1, out_axes=-1)(y)
+    return solutions._replace(times=times), stopped
+
+
+def _solve_jet(
+    model: Model,
+    settings: Settings,
+    tile: int | None,
+    params: PyTree,
+    X: Array,
+    y: Array,
+    times: Array,
+    X_test: Array | None,
+) -> tuple[TruncatedSolution, Array]:
+    length = _length(settings.order, indicator=settings.indicator)
+    equations = Equations(
+        functools.partial(jets.push_jet, model, tile), functools.partial(jets.kernel_of_jet, model)
+    )
+    everything = X if X_test is None else jnp.concatenate([X, X_test])
+    kernel = jets.tangent_kernel(model, params, X, X_test) if settings.indicator else None
+    start = jets.start_of_jet(params, length)
+    data = (params, X, X_test)
+    return solve(settings, equations, start, model(params, everything), kernel, y, times, data)

@@ -1,0 +1,162 @@
+"""Taylor arithmetic along a curve of parameters, and the truncated hierarchy as a jet.
+
+The hierarchy cut at level p is the Taylor polynomial of degree p − 2 of K^(2) along the curve
+θ(ε) = θ_0 + Σ_k ε^k ξ_k, on which training is slowed by ε. No kernel of higher order is formed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from nthlib.closed_forms import closed_kernels
+from nthlib.lie_derivatives import Model
+from nthlib.network import FullyConnected
+from nthlib.signature import Pushed
+
+
+def taylor_coefficients(function: Callable[[PyTree], Any], curve: Sequence[PyTree]) -> list[Any]:
+    """Coefficients of ε^0, .., ε^k of function(curve[0] + ε curve[1] + .. + ε^k curve[k]).
+
+    Nested forward derivatives in the one scalar ε. Equal branches are merged by the compiler,
+    so that the cost grows like k² and not like 2^k.
+    """
+
+    def point(epsilon: Array) -> PyTree:
+        total = curve[-1]
+        for coefficient in reversed(curve[:-1]):
+            total = jax.tree.map(lambda a, b: epsilon * a + b, total, coefficient)
+        return total
+
+    def derivatives(degree: int) -> Callable[[Array], list[Any]]:
+        if degree == 0:
+            return lambda epsilon: [function(point(epsilon))]
+        lower = derivatives(degree - 1)
+
+        def extended(epsilon: Array) -> list[Any]:
+            values, slopes = jax.jvp(lower, (epsilon,), (jnp.ones_like(epsilon),))
+            return [*values, slopes[-1]]
+
+        return extended
+
+    dtype = jnp.result_type(*jax.tree.leaves(curve[0]))
+    found = derivatives(len(curve) - 1)(jnp.zeros((), dtype))
+    return [
+        jax.tree.map(lambda leaf, k=k: leaf / math.factorial(k), value)
+        for k, value in enumerate(found)
+    ]
+
+
+def push(
+    model: Model, theta: PyTree, X: Array, X_test: Array | None, force: Array
+) -> tuple[PyTree, Array]:
+    """The direction g = Σ_γ force_γ ∇f_γ on the training points, and ⟨∇f, g⟩ on all rows.
+
+    One pass backward and one forward: the kernel itself is never formed.
+    """
+
+    def on_train(parameters: PyTree) -> Array:
+        return model(parameters, X)
+
+    _, pull = jax.vjp(on_train, theta)
+    (direction,) = pull(force)
+    moved = jax.jvp(on_train, (theta,), (direction,))[1]
+    if X_test is not None:
+        on_test = jax.jvp(lambda parameters: model(parameters, X_test), (theta,), (direction,))[1]
+        moved = jnp.concatenate([moved, on_test])
+    return direction, moved
+
+
+def tangent_kernel(model: Model, theta: PyTree, X: Array, X_test: Array | None) -> Array:
+    """K^(2), (N, n): layer by layer for a ``FullyConnected``, else a column at a time."""
+    if isinstance(model, FullyConnected):
+        return closed_kernels(model, theta, X, 2, X_test)[2]
+    everything = X if X_test is None else jnp.concatenate([X, X_test])
+
+    def column(x: Array) -> Array:
+        field = jax.grad(lambda parameters: model(parameters, x[None])[0])(theta)
+        moved: Array = jax.jvp(
+            lambda parameters: model(parameters, everything), (theta,), (field,)
+        )[1]
+        return moved
+
+    return jax.lax.map(column, X).T
+
+
+def in_tiles(model: Model, size: int) -> Model:
+    """The same model, ``size`` samples at a time, computed again on the way back."""
+
+    def tiled(theta: PyTree, X: Array) -> Array:
+        one = jax.checkpoint(lambda x: model(theta, x[None])[0])
+        return jax.lax.map(one, X, batch_size=size)
+
+    return tiled
+
+
+def numbers_per_sample(model: Model, params: PyTree, X: Array) -> int:
+    """How many intermediate numbers a prediction takes, from the traced program."""
+
+    def numbers(samples: int) -> int:
+        inputs = jax.ShapeDtypeStruct((samples, *X.shape[1:]), X.dtype)
+        return _array_sizes(jax.make_jaxpr(model)(params, inputs).jaxpr)
+
+    return max(1, numbers(2) - numbers(1))
+
+
+def _array_sizes(program: Any) -> int:
+    """The sizes of all results in a traced program, inner programs included."""
+    total = 0
+    for equation in program.eqns:
+        inner = [getattr(value, "jaxpr", value) for value in equation.params.values()]
+        inner = [value for value in inner if hasattr(value, "eqns")]
+        total += sum(map(_array_sizes, inner)) or sum(out.aval.size for out in equation.outvars)
+    return total
+
+
+def start_of_jet(params: PyTree, length: int) -> tuple[PyTree, ...]:
+    """ξ_1, .., ξ_length at time zero, all zero."""
+    still = jax.tree.map(jnp.zeros_like, params)
+    return (still,) * length
+
+
+def push_jet(
+    model: Model,
+    tile: int | None,
+    moved: tuple[PyTree, ...],
+    force: Array,
+    data: tuple[PyTree, Array, Array | None],
+    order: int,
+) -> Pushed:
+    """∂_t ξ_k = [ε^{k−1}] g and ∂_t f̃ = Σ_{k ≤ p−2} [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ."""
+    params, X, X_test = data
+    model = model if tile is None else in_tiles(model, tile)
+    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
+    found = taylor_coefficients(lambda theta: push(model, theta, X, X_test, force), curve)
+    velocity = tuple(_scaled(direction, _size(params)) for direction, _ in found[:-1])
+    rates = [rate for _, rate in found]
+    beyond = rates[order - 1 :]
+    return Pushed(velocity, sum(rates[: order - 1]), sum(beyond) if beyond else None)
+
+
+def kernel_of_jet(
+    model: Model,
+    moved: tuple[PyTree, ...],
+    data: tuple[PyTree, Array, Array | None],
+    order: int,
+) -> Array:
+    """K̃^(2), (N, n), as the Taylor polynomial of K^(2) at ε = 1."""
+    params, X, X_test = data
+    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: order - 2])]
+    return sum(taylor_coefficients(lambda theta: tangent_kernel(model, theta, X, X_test), curve))
+
+
+def _size(params: PyTree) -> float:
+    """√(number of parameters): ξ times this has entries of order one, as the predictions do."""
+    return float(sum(leaf.size for leaf in jax.tree.leaves(params))) ** 0.5
+
+
+def _scaled(tree: PyTree, factor: float) -> PyTree:
+    return jax.tree.map(lambda leaf: factor * leaf, tree)

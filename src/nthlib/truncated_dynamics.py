@@ -1,0 +1,199 @@
+"""The truncated dynamics in whatever form: its solution, its integration, its honest end."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import sequential_vmap
+from jaxtyping import Array, Float
+
+from nthlib import losses, progress, validation
+from nthlib.frozen import frozen_predictions
+from nthlib.integration import Solver, integrate, largest_rms
+from nthlib.signature import Pushed
+
+# A residual this many times the initial one is on its way to infinity: near a pole it grows like
+# a power of the time that is left, which is then a fraction of a thousandth.
+_BLOW_UP = 1e9
+
+
+class TruncatedSolution(NamedTuple):
+    """A solution of the truncated hierarchy at the requested times.
+
+    ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n) or
+    (T, N, n, labellings), a read-only view where it does not move;
+    ``valid_until``: the time of blow-up, infinity when there is none; later rows are NaN;
+    ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points; below zero the residual
+    grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the exact solution.
+    ``error_indicator`` (T, N), on request: the leading part of network minus truncation.
+    All but ``times`` end in an axis of labellings when ``y`` has one.
+    """
+
+    times: Float[Array, " T"]
+    predictions: Array
+    kernel: Array
+    valid_until: Array
+    smallest_eigenvalue: Array
+    steps: Array
+    rejected_steps: Array
+    error_indicator: Array | None = None
+
+
+class Settings(NamedTuple):
+    """What the compiled solvers are specialised to."""
+
+    order: int
+    loss: losses.Loss
+    rtol: float
+    max_steps: int
+    indicator: bool
+    solver: Solver
+    show_progress: bool
+
+
+class Equations(NamedTuple):
+    """One form of the truncated hierarchy: what a force does to its state, and its K̃^(2)."""
+
+    push: Callable[[Any, Array, Any, int], Pushed]
+    kernel: Callable[[Any, Any, int], Array]
+
+
+def frozen_solution(K: dict[int, Array], y: Array, times: Array) -> TruncatedSolution:
+    """The solution at p = 2 for mean square, exact."""
+    kernel, extra = K[2], y.shape[1:]
+    predictions = frozen_predictions(kernel, K[1], y, times)
+    # A view where possible: T copies of a constant could outgrow the memory.
+    repeat: Any = jnp.broadcast_to if validation.is_traced(kernel) else np.broadcast_to
+    axes = (..., *(None,) * len(extra))
+    still = repeat(kernel[axes], (len(times), *kernel.shape, *extra))
+    smallest = smallest_eigenvalue(kernel[: kernel.shape[1]])
+    return TruncatedSolution(
+        times=times,
+        predictions=predictions,
+        kernel=still,
+        valid_until=jnp.full(extra, jnp.inf, kernel.dtype),
+        smallest_eigenvalue=jnp.broadcast_to(smallest, (len(times), *extra)),
+        steps=jnp.zeros(extra, int),
+        rejected_steps=jnp.zeros(extra, int),
+    )
+
+
+def run(solve: Callable[..., Any], settings: Settings, *arguments: Any) -> TruncatedSolution:
+    """Solve, with a bar and with warnings where the numbers can be looked at."""
+    if not settings.show_progress:
+        solution, stopped = solve(*arguments)
+    else:
+        with progress.bar("truncated hierarchy"):
+            solution, stopped = jax.block_until_ready(solve(*arguments))
+    # Called with constants inside a compiled function, the result is traced all the same.
+    if not validation.is_traced(solution):
+        _warn(solution, np.asarray(stopped), settings)
+    return solution
+
+
+def _warn(solution: TruncatedSolution, stopped: np.ndarray, settings: Settings) -> None:
+    until = np.asarray(solution.valid_until)
+    if stopped.any():
+        warnings.warn(
+            f"the hierarchy truncated at order {settings.order} blows up at t = "
+            f"{until[stopped].min():.6g}: later rows are NaN. A truncation is a polynomial in the "
+            "residual's history and may leave the network in finite time; take a higher even "
+            "order, a wider network or a shorter time",
+            UserWarning,
+            stacklevel=4,
+        )
+    gave_up = np.isfinite(until) & ~stopped
+    if gave_up.any():
+        warnings.warn(
+            f"the truncated hierarchy stopped at t = {until[gave_up].min():.6g}, before the last "
+            f"of the times; later rows are NaN (raise max_steps, now {settings.max_steps}, or "
+            "lower the times)",
+            UserWarning,
+            stacklevel=4,
+        )
+    smallest = np.asarray(solution.smallest_eigenvalue)
+    size = float(np.nanmax(np.abs(np.asarray(solution.kernel)), initial=0.0))
+    rounding = 100 * float(jnp.finfo(smallest.dtype).eps) * size * solution.kernel.shape[2]
+    lost = smallest < -rounding
+    if lost.any():
+        first = int(np.argmax(lost.reshape(len(lost), -1).any(axis=1)))
+        warnings.warn(
+            f"the truncated kernel is no longer positive definite on the training points at t = "
+            f"{float(solution.times[first]):.6g}, where its smallest eigenvalue is "
+            f"{smallest[first].min():.3g}: along that direction the residual grows",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def solve(
+    settings: Settings,
+    equations: Equations,
+    start: Any,
+    predictions: Array,
+    kernel: Array | None,
+    y: Array,
+    times: Array,
+    data: Any,
+) -> tuple[TruncatedSolution, Array]:
+    """State: predictions, the form's own, and the estimated error, which K_0^(2) damps.
+
+    To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms.
+    """
+    residual, n, order = losses.driving_residual(settings.loss), len(y), settings.order
+
+    def velocity(state: Any, inputs: Any) -> Any:
+        f, own, error = state
+        labels, first, own_data, _ = inputs
+        force, bend = jax.vjp(lambda values: -residual(values, labels) / n, f[:n])
+        pushed = equations.push(own, force, own_data, order)
+        if error is not None:
+            error = pushed.neglected + first @ bend(error[:n])[0]
+        return pushed.predictions, pushed.velocity, error
+
+    def observe(state: Any, inputs: Any) -> Any:
+        f, own, error = state
+        return f, equations.kernel(own, inputs[2], order), error
+
+    def grown(state: Any, inputs: Any) -> Array:
+        return jnp.abs(residual(state[0][:n], inputs[0])).max() > inputs[3]
+
+    initial = jnp.abs(residual(predictions[:n], y)).max()
+    threshold = _BLOW_UP * jnp.maximum(initial, jnp.finfo(initial.dtype).tiny)
+    trajectory = integrate(
+        velocity,
+        (predictions, start, jnp.zeros_like(predictions) if settings.indicator else None),
+        times,
+        (y, kernel, data, threshold),
+        observe,
+        rtol=settings.rtol,
+        atol=settings.rtol,
+        max_steps=settings.max_steps,
+        stop=grown,
+        solver=settings.solver,
+        norm=largest_rms,
+        show_progress=settings.show_progress,
+    )
+    found, kernels, error = trajectory.observed
+    solution = TruncatedSolution(
+        times=times,
+        predictions=found,
+        kernel=kernels,
+        valid_until=trajectory.valid_until,
+        smallest_eigenvalue=jax.lax.map(smallest_eigenvalue, kernels[:, :n]),
+        steps=trajectory.steps,
+        rejected_steps=trajectory.rejected_steps,
+        error_indicator=error,
+    )
+    return solution, trajectory.stopped
+
+
+@sequential_vmap  # type: ignore[untyped-decorator]
+def smallest_eigenvalue(kernel: Array) -> Array:
+    """The smallest eigenvalue of a symmetric matrix, one at a time; NaN where it has NaN."""
+    finite = jnp.isfinite(kernel).all()
+    symmetric = jnp.where(finite, (kernel + kernel.T) / 2, jnp.eye(len(kernel), dtype=kernel.dtype))
+    return jnp.where(finite, jnp.linalg.eigvalsh(symmetric)[0], jnp.nan)
