@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import kernels
+from benchmarks import kernels, truncation
 from benchmarks.timing import save
 
 
@@ -15,6 +15,24 @@ def main() -> None:
     for row in rows:
         print(_line(row))
     print(f"written to {save('kernels', rows)}")
+    rows = truncation.run()
+    for row in rows:
+        print(_truncation_line(row))
+    print(f"written to {save('truncation', rows)}")
+
+
+def _truncation_line(row: dict[str, Any]) -> str:
+    size = f"n={row['n']} m={row['m']} H={row['H']}"
+    if row["kind"] == "rhs":
+        ratios = ", ".join(f"{name} {ratio:.1f}" for name, ratio in row["over_K2"].items())
+        return f"{size}: one right-hand side over one K^(2): {ratios}"
+    others = f"{row['closer_on_test']:.1f}× on others" if "closer_on_test" in row else "no others"
+    return (
+        f"{size} p={row['order']} to t={row['t']:g}: {row['seconds']:.1f} s, "
+        f"{row['peak_bytes'] / 2**20:.0f} MiB, {row['steps']} steps, "
+        f"closer than p={row['order'] - 2} {row['closer_on_train']:.1f}× on the training digits, "
+        f"{others}"
+    )
 
 
 def _line(row: dict[str, Any]) -> str:

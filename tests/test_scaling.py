@@ -144,7 +144,7 @@ def power_law(exponent, noise=0.0, seeds=16, rng=None, widths=(16, 32, 64, 128, 
     return xr.DataArray(values, dims=("width", "seed"), coords={"width": widths})
 
 
-@pytest.mark.parametrize("statistic", ["median", "mean", "rms"])
+@pytest.mark.parametrize("statistic", ["median", "mean", "rms", "p90"])
 @pytest.mark.parametrize("exponent", [-2.0, -0.5, 0.0, 1.5])
 def test_exact_power_laws_are_recovered(exponent, statistic):
     fit = nth.fit_exponent(power_law(exponent), statistic)
@@ -155,7 +155,8 @@ def test_exact_power_laws_are_recovered(exponent, statistic):
 
 
 @pytest.mark.parametrize(
-    ("statistic", "expected"), [("median", 2.0), ("mean", 3.0), ("rms", np.sqrt(15.0))]
+    ("statistic", "expected"),
+    [("median", 2.0), ("mean", 3.0), ("rms", np.sqrt(15.0)), ("p90", 5.2)],
 )
 def test_the_statistic_is_the_one_that_was_named(statistic, expected):
     rows = np.array([[1.0, 2.0, 6.0]] * 2)

@@ -50,6 +50,14 @@ GOOD = {
     },
     nth.gradient_flow: {"model": NET, "params": PARAMS, "X": X, "y": Y, "times": TIMES},
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
+    nth.truncated_flow: {
+        "model": NET,
+        "params": PARAMS,
+        "X": X,
+        "y": Y,
+        "times": TIMES,
+        "order": 3,
+    },
     nth.sweep: {"measure": measure, "widths": [2], "seeds": 2},
     nth.fit_exponent: {"table": table()},
     nth.sphere: {"key": KEY, "n": 2, "dim": 3},
@@ -66,6 +74,10 @@ WHOLE = [
     (True, TypeError, "must be a whole number"),
     ("2", TypeError, "must be a whole number"),
     (jnp.array([2]), TypeError, "must be a whole number"),
+]
+LOSSES = [
+    ("hinge", ValueError, 'must be "square"'),
+    (3, TypeError, 'must be "square"'),
 ]
 POSITIVE = [
     (0.0, ValueError, "must be finite and above 0"),
@@ -175,6 +187,7 @@ TABLE = {
     (nth.gradient_flow, "times"): TIME_POINTS,
     (nth.gradient_flow, "X_test"): INPUTS,
     (nth.gradient_flow, "order"): WHOLE,
+    (nth.gradient_flow, "loss"): LOSSES,
     (nth.gradient_flow, "rtol"): POSITIVE,
     (nth.gradient_flow, "max_steps"): WHOLE,
     (nth.truncated_hierarchy, "K"): [
@@ -192,8 +205,29 @@ TABLE = {
     (nth.truncated_hierarchy, "order"): [
         *WHOLE,
         (1, ValueError, "at least 2"),
-        (3, ValueError, "2"),
+        (3, ValueError, "needs the kernels 1 to 3 in K, 3 is missing"),
     ],
+    (nth.truncated_hierarchy, "method"): [("series", ValueError, "must be one of")],
+    (nth.truncated_hierarchy, "solver"): [("euler", ValueError, "must be one of")],
+    (nth.truncated_hierarchy, "loss"): LOSSES,
+    (nth.truncated_hierarchy, "indicator"): [
+        (1, TypeError, "must be True or False"),
+        (True, ValueError, "needs K to order 4, got 2"),
+    ],
+    (nth.truncated_hierarchy, "rtol"): POSITIVE,
+    (nth.truncated_hierarchy, "max_steps"): WHOLE,
+    (nth.truncated_flow, "model"): MODELS,
+    (nth.truncated_flow, "params"): PARAMETERS,
+    (nth.truncated_flow, "X"): INPUTS,
+    (nth.truncated_flow, "y"): [*LABELS, (jnp.ones((3, 1)), ValueError, "must have shape")],
+    (nth.truncated_flow, "times"): TIME_POINTS,
+    (nth.truncated_flow, "order"): [*WHOLE, (1, ValueError, "at least 2")],
+    (nth.truncated_flow, "X_test"): INPUTS,
+    (nth.truncated_flow, "loss"): LOSSES,
+    (nth.truncated_flow, "indicator"): [("yes", TypeError, "must be True or False")],
+    (nth.truncated_flow, "rtol"): POSITIVE,
+    (nth.truncated_flow, "max_steps"): WHOLE,
+    (nth.truncated_flow, "memory_limit"): [*WHOLE, (100, MemoryError, "of 100 bytes")],
     (nth.sweep, "measure"): [
         (3, TypeError, "must be a function"),
         (lambda width, key: jnp.ones(()), TypeError, "must return a dict of scalars"),

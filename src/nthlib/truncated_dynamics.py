@@ -118,7 +118,7 @@ def _warn(solution: TruncatedSolution, stopped: np.ndarray, settings: Settings) 
     size = float(np.nanmax(np.abs(np.asarray(solution.kernel)), initial=0.0))
     rounding = 100 * float(jnp.finfo(smallest.dtype).eps) * size * solution.kernel.shape[2]
     lost = smallest < -rounding
-    if lost.any():
+    if lost.any() and not stopped.any():  # a blow-up follows the loss, and says enough
         first = int(np.argmax(lost.reshape(len(lost), -1).any(axis=1)))
         warnings.warn(
             f"the truncated kernel is no longer positive definite on the training points at t = "

@@ -86,11 +86,11 @@ def truncated_hierarchy(
     (2, 3)
     """
     order, K = _checked_kernels(K, order)
-    _one_of("method", method, ("auto", "signature", "tensors"))
-    _one_of("solver", solver, ("auto", "explicit", "implicit"))
+    validation.one_of("method", method, ("auto", "signature", "tensors"))
+    validation.one_of("solver", solver, ("auto", "explicit", "implicit"))
     validation.positive_number("rtol", rtol)
     max_steps = validation.whole_number("max_steps", max_steps, 1)
-    words = _length(order, indicator=indicator)
+    words = _length(order, indicator=validation.flag("indicator", indicator))
     if indicator and method == "tensors":
         raise ValueError('indicator needs the method "signature", got "tensors"')
     if indicator and words + 2 not in K:
@@ -181,7 +181,7 @@ def truncated_flow(
     y = validation.floating_array("y", y, (len(X),))
     times = validation.time_points(times).astype(X.dtype)
     losses.check_loss(loss, y)
-    length = _length(order, indicator=indicator)
+    length = _length(order, indicator=validation.flag("indicator", indicator))
     rows = len(X) if X_test is None else len(X) + len(X_test)
     tile = _tile(model, params, X, rows, len(times), length, memory_limit)
     warn_of_coinciding(X)
@@ -194,12 +194,6 @@ def truncated_flow(
 def _length(order: int, *, indicator: bool) -> int:
     """How many words or displacements are carried: p − 2, and those of the next power of 1/m."""
     return order - 2 + (1 + (order + 1) % 2) * indicator
-
-
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(f'"{choice}"' for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
 
 
 def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array]]:

@@ -43,6 +43,20 @@ def positive_number(name: str, number: Any) -> float:
     return value
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return ``value``, or raise when it is neither True nor False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {_describe(value)}")
+    return value
+
+
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is one of the strings in ``choices``."""
+    if value not in choices:
+        listed = ", ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
+
+
 def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Array:
     """Return ``array`` as a JAX array of floats, checked against ``shape``.
 

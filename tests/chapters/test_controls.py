@@ -87,3 +87,87 @@ def test_chapter_has_the_parts_that_readers_expect(path):
     assert len(labels) >= 3
     for label in labels:
         assert re.search(rf"```\{{solution(-start)?\}} {label}\n:class: dropdown", text), label
+
+
+EXACTNESS = """
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+nth:
+  expected: {smoke: 5, quick: 5, full: 5}
+  profiles:
+    smoke: {}
+    full: {}
+---
+
+# Exactness
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+profile = "quick"
+```
+
+```{code-cell} ipython3
+import jax, jax.numpy as jnp, numpy as np, nthlib as nth
+from scipy.interpolate import BarycentricInterpolator
+jax.config.update("jax_enable_x64", True)
+X = nth.sphere(jax.random.key(0), n=2, dim=2, smallest_singular_value=0.4)
+net = nth.FullyConnected(2, 6, 1)
+times = 0.5 * (1 - np.cos(np.linspace(0, np.pi, 16)))
+y = jnp.array([1.0, -2.0])
+flow = nth.gradient_flow(net, net.init(jax.random.key(1)), X, y, times, order=4, rtol=1e-11)
+in_time = BarycentricInterpolator(times, np.eye(16)).derivative(times)
+defects = {}
+for r in (2, 3):
+    measured = np.tensordot(in_time, flow.kernels[r], axes=1)
+    force = -(flow.predictions - y) / 2
+    predicted = np.einsum("t...b,tb->t...", flow.kernels[r + 1], force)
+    defects[r] = float(np.abs(measured - predicted).max() / np.abs(measured).max())
+nth.judge("hierarchy-exact-2", defects[2])
+nth.judge("hierarchy-exact-2", 0.5, control=True)
+nth.judge("hierarchy-exact-3", defects[3])
+nth.judge("hierarchy-exact-3", 0.5, control=True);
+```
+""".lstrip()
+
+WRONG = """
+
+_right = closed_kernels
+
+
+def closed_kernels(*arguments):
+    return {r: kernel * (1.001 if r == WRONG else 1) for r, kernel in _right(*arguments).items()}
+"""
+
+
+@pytest.mark.parametrize("wrong", [None, 3, 4])
+def test_a_wrong_factor_in_a_kernel_turns_the_ledger_red(wrong, tmp_path, monkeypatch):
+    library = tmp_path / "lib" / "nthlib"
+    shutil.copytree(ROOT / "src" / "nthlib", library)
+    if wrong is not None:
+        with (library / "closed_forms.py").open("a") as module:
+            module.write(WRONG.replace("WRONG", str(wrong)))
+    monkeypatch.setenv("PYTHONPATH", str(library.parent))
+    (tmp_path / "book" / "chapters").mkdir(parents=True)
+    (tmp_path / "book" / "chapters" / "hierarchy.md").write_text(EXACTNESS)
+    (tmp_path / "_toc.yml").write_text(
+        "root: book/intro\nchapters: [file: book/chapters/hierarchy]"
+    )
+    shutil.copyfile(ROOT / "requirements.lock", tmp_path / "requirements.lock")
+    registered = (ROOT / "book" / "claims.toml").read_text().split("[[claim]]")
+    kept = [text for text in registered if re.search(r'id = "hierarchy-exact-[23]"', text)]
+    (tmp_path / "book" / "claims.toml").write_text("".join("[[claim]]" + text for text in kept))
+
+    run = _nth(tmp_path, "run", "hierarchy")
+    assert run.returncode == 0, run.stderr
+    checked = _nth(tmp_path, "check")
+    assert checked.returncode == (0 if wrong is None else 1), checked.stdout + checked.stderr
+    if wrong is not None:
+        assert f"hierarchy-exact-{wrong - 1}" in checked.stderr

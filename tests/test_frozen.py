@@ -1,0 +1,167 @@
+"""The frozen kernel, p = 2, against a numerical solver, regression and its own symmetries."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import nthlib as nth
+
+TIMES = np.array([0.0, 0.3, 0.3, 2.0, 30.0])
+
+
+def problem(n=4, tests=2, eigenvalues=None, seed=0):
+    """Kernels of n training and some test points with chosen eigenvalues of the training block."""
+    rng = np.random.default_rng(seed)
+    values = np.linspace(0.2, 2.0, n) if eigenvalues is None else np.asarray(eigenvalues)
+    vectors = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    kernel = np.concatenate([vectors * values @ vectors.T, rng.normal(size=(tests, n))])
+    K = {1: jnp.asarray(rng.normal(size=n + tests)), 2: jnp.asarray(kernel)}
+    return K, rng.normal(size=n)
+
+
+def reference(K, y, times):
+    """∂_t f = −(1/n) K (f − y) on all rows, by SciPy."""
+    kernel, n = np.asarray(K[2]), len(y)
+    solution = solve_ivp(
+        lambda t, f: -kernel @ (f[:n] - y) / n,
+        (0, max(times)),
+        np.asarray(K[1]),
+        method="DOP853",
+        rtol=1e-11,
+        atol=1e-12,
+        t_eval=np.unique(times),
+    )
+    return solution.y.T[np.searchsorted(solution.t, times)]
+
+
+@pytest.mark.parametrize(
+    "eigenvalues",
+    [None, [0, 0.5, 1, 2], [0, 0, 0, 3], [1e-13, 1e-9, 1e-4, 1], [1, 1, 1, 1], [-1e-15, 0.3, 1, 8]],
+    ids=["generic", "singular", "rank one", "tiny", "equal", "rounded below zero"],
+)
+@pytest.mark.parametrize("tests", [0, 2])
+def test_predictions_agree_with_a_numerical_solver(eigenvalues, tests):
+    K, y = problem(tests=tests, eigenvalues=eigenvalues)
+    solution = nth.truncated_hierarchy(K, jnp.asarray(y), jnp.asarray(TIMES))
+    # The solver's own error: 1e-11 relative a step, over some hundred steps, numbers below 100.
+    np.testing.assert_allclose(solution.predictions, reference(K, y, TIMES), rtol=1e-8, atol=1e-9)
+
+
+def test_the_start_is_exact_and_the_kernel_stands_still():
+    K, y = problem()
+    solution = nth.truncated_hierarchy(K, jnp.asarray(y), jnp.asarray(TIMES))
+    np.testing.assert_array_equal(solution.predictions[0], K[1])
+    assert solution.kernel.shape == (5, 6, 4)
+    for kernel in solution.kernel:
+        np.testing.assert_array_equal(kernel, K[2])
+    np.testing.assert_array_equal(solution.times, TIMES)
+    assert solution.valid_until == jnp.inf
+
+
+def test_the_view_of_the_kernel_takes_no_memory():
+    K, y = problem(n=50, tests=0)
+    many = jnp.linspace(0, 1, 1000)
+    kernel = nth.truncated_hierarchy(K, jnp.asarray(y), many).kernel
+    assert kernel.shape == (1000, 50, 50)
+    assert kernel.strides[0] == 0
+    with pytest.raises((ValueError, TypeError), match=r"read-only|immutable"):
+        kernel[0, 0, 0] = 1.0
+
+
+def test_late_times_are_kernel_regression():
+    """f(∞) on a test point is f_0 + K_x K^{-1} (y − f_0)."""
+    K, y = problem()
+    kernel, start = np.asarray(K[2]), np.asarray(K[1])
+    late = nth.truncated_hierarchy(K, jnp.asarray(y), jnp.array([1e4])).predictions[0]
+    expected = start + kernel @ np.linalg.solve(kernel[:4], y - start[:4])
+    # e^{−0.2·10⁴/4} is nothing; the condition number of the training block is 10.
+    np.testing.assert_allclose(late, expected, atol=1e-12)
+
+
+def test_several_labellings_equal_one_by_one():
+    K, _ = problem()
+    labellings = jnp.asarray(np.random.default_rng(1).normal(size=(4, 3)))
+    times = jnp.asarray(TIMES)
+    together = nth.truncated_hierarchy(K, labellings, times).predictions
+    assert together.shape == (5, 6, 3)
+    for column in range(3):
+        alone = nth.truncated_hierarchy(K, labellings[:, column], times).predictions
+        np.testing.assert_allclose(together[:, :, column], alone, atol=1e-13)
+    assert nth.truncated_hierarchy(K, labellings[:, :1], times).predictions.shape == (5, 6, 1)
+
+
+def test_restarting_in_the_middle_changes_nothing():
+    """The semigroup property, also on test rows."""
+    K, y = problem()
+    y = jnp.asarray(y)
+    first, last = nth.truncated_hierarchy(K, y, jnp.array([0.7, 2.0])).predictions
+    restarted = nth.truncated_hierarchy({1: first, 2: K[2]}, y, jnp.array([1.3])).predictions[0]
+    np.testing.assert_allclose(restarted, last, atol=1e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
+def test_time_and_kernel_scale_against_each_other(scale):
+    K, y = problem()
+    y = jnp.asarray(y)
+    plain = nth.truncated_hierarchy(K, y, jnp.array([0.5])).predictions
+    scaled = nth.truncated_hierarchy(
+        {1: K[1], 2: scale * K[2]}, y, jnp.array([0.5 / scale])
+    ).predictions
+    np.testing.assert_allclose(scaled, plain, rtol=1e-10, atol=1e-12)
+
+
+def test_order_two_is_used_when_asked_for_and_higher_kernels_are_present():
+    K, y = problem()
+    times = jnp.asarray(TIMES)
+    extra = {**K, 3: jnp.ones((6, 4, 4))}
+    found = nth.truncated_hierarchy(extra, jnp.asarray(y), times, order=2).predictions
+    np.testing.assert_array_equal(
+        found, nth.truncated_hierarchy(K, jnp.asarray(y), times).predictions
+    )
+
+
+def test_float32_stays_float32():
+    K, y = problem()
+    single = {r: k.astype(jnp.float32) for r, k in K.items()}
+    times = jnp.asarray(TIMES, jnp.float32)
+    solution = nth.truncated_hierarchy(single, jnp.asarray(y, jnp.float32), times)
+    assert solution.predictions.dtype == jnp.float32
+    assert solution.kernel.dtype == jnp.float32
+    # Rounding at 6e-8 through an eigendecomposition with condition number 10.
+    np.testing.assert_allclose(solution.predictions, reference(K, y, TIMES), atol=2e-5)
+
+
+def test_jit_vmap_and_grad_in_the_labels():
+    K, y = problem()
+    times = jnp.array([0.5])
+
+    def late(labels):
+        return nth.truncated_hierarchy(K, labels, times).predictions[0]
+
+    jacobian = jax.jit(jax.jacfwd(late))(jnp.asarray(y))
+    # Linear in y: the Jacobian's columns are the responses to unit vectors.
+    responses = jax.vmap(late)(jnp.eye(4)) - late(jnp.zeros(4))
+    np.testing.assert_allclose(jacobian, responses.T, atol=1e-13)
+
+
+def test_everything_may_be_traced():
+    K, y = problem()
+    arguments = (K, jnp.asarray(y), jnp.asarray(TIMES))
+    traced, plain = (
+        f(*arguments) for f in (jax.jit(nth.truncated_hierarchy), nth.truncated_hierarchy)
+    )
+    np.testing.assert_allclose(traced.predictions, plain.predictions, atol=1e-13)
+    np.testing.assert_array_equal(traced.kernel, plain.kernel)
+
+
+def test_a_batch_never_reaches_the_eigensolver():
+    # Two batched calls in one program can deadlock on a machine with two cores.
+    kernels = {1: jnp.zeros((5, 4)), 2: jnp.broadcast_to(jnp.eye(4), (5, 4, 4))}
+    solve = jax.vmap(lambda K: nth.truncated_hierarchy(K, jnp.ones(4), jnp.ones(1)).predictions)
+    solved = [
+        line for line in str(jax.make_jaxpr(solve)(kernels)).splitlines() if "= eigh[" in line
+    ]
+    assert solved
+    assert all("[4,4]" in line and "[5," not in line for line in solved)
