@@ -258,7 +258,21 @@ def test_odd_orders_vanish(depth, order):
 
 def test_a_kink_is_answered_with_a_warning_and_the_error():
     with pytest.warns(UserWarning, match=r"order 4 is accurate to about \de-\d\d only"):
-        nth.limit_kernel(nth.FullyConnected(1, 1, 1, nth.relu), jnp.asarray(LINE), 4)
+        nth.limit_kernel(nth.FullyConnected(1, 1, 1, jax.nn.leaky_relu), jnp.asarray(LINE), 4)
+
+
+@pytest.mark.parametrize("activation", [nth.relu, jax.nn.relu], ids=["nth", "jax"])
+@pytest.mark.parametrize("order", [3, 4, 5])
+def test_relu_has_no_limit_of_higher_order(activation, order):
+    """σ'' is a point mass, which the almost everywhere derivative takes for zero."""
+    net, X, key = nth.FullyConnected(1, 1, 1, activation), jnp.asarray(LINE), jax.random.key(0)
+    message = "activation must be smooth for order >= 3"
+    with pytest.raises(ValueError, match=message):
+        nth.limit_kernel(net, X, order)
+    if order % 2 == 0:
+        with pytest.raises(ValueError, match=message):
+            nth.limit_kernel_estimate(net, X, order, key, width=2, draws=2)
+    assert nth.limit_kernel(net, X).shape == (2, 2)
 
 
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.softplus], ids=["tanh", "softplus"])

@@ -39,10 +39,13 @@ def kernels(
     """The kernels K^(1), .., K^(order) of a model at the given parameters.
 
     K^(1) = f and K^(r+1)(x_1, .., x_r, β) = ⟨∇K^(r)(x_1, .., x_r), ∇f_β⟩ (Huang and Yau 2020).
-    K^(2) is the neural tangent kernel. No 1/n and no power of the width is taken out.
+    K^(2) is the neural tangent kernel. No 1/n and no power of the width is taken out. Where a
+    derivative jumps, as with ReLU, K^(3) and K^(4) hold almost everywhere only: the jumps, which
+    the dynamics feel, are left out.
 
     Args:
-        model: a callable (params, X) -> (N,), such as a :class:`FullyConnected`.
+        model: a callable (params, X) -> (N,), such as a :class:`FullyConnected`. Each output may
+            depend on its own row of X alone: no batch statistics.
         params: the parameters, any pytree of floating-point arrays.
         X: training inputs, (n, d); for other models the samples run along the first axis.
         order: the highest order, at least 1.
@@ -53,9 +56,9 @@ def kernels(
         memory_limit: bytes the request may need; half of the machine's memory by default.
 
     Returns:
-        A dict {1: (N,), 2: (N, n), 3: (N, n, n), ..} in the dtype of the inputs. The first
-        axis holds the training points and then the test points, the others the training
-        points.
+        A dict {1: (N,), 2: (N, n), 3: (N, n, n), ..} in the dtype of the model's output, to
+        which the dtypes of ``params`` and ``X`` promote. The first axis holds the training
+        points and then the test points, the others the training points.
 
     Raises:
         TypeError, ValueError: naming the argument, for a wrong shape, type or value.
@@ -74,7 +77,7 @@ def kernels(
     check_model(model, params, X)
     closed = _use_closed_form(model, order, method)
     rows = len(X) if X_test is None else len(X) + len(X_test)
-    numbers = _numbers_needed(model, params, len(X), rows, order, closed=closed)
+    numbers = _numbers_needed(model, params, X, rows, order, closed=closed)
     check_memory(
         X.dtype.itemsize * numbers, memory_limit, "fewer samples, a lower order or float32"
     )
@@ -153,7 +156,7 @@ def _use_closed_form(model: Model, order: int, method: str) -> bool:
 
 
 def check_model(model: Model, params: PyTree, X: Array) -> None:
-    """Raise unless ``model(params, X)`` gives one real number a sample."""
+    """Raise unless ``model(params, X)`` gives one real number a sample, from its row alone."""
     if not callable(model):
         raise TypeError(f"model must be a callable (params, X) -> (N,), got {model!r}")
     leaves = jax.tree.leaves(params)
@@ -163,7 +166,7 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
         if not _is_floating(leaf):
             raise TypeError(
                 "params must be a pytree whose leaves are arrays of floats, but one is of type "
-                f"{type(leaf).__name__}; split an Equinox module with eqx.partition first"
+                f"{_kind(leaf)}; split an Equinox module with eqx.partition first"
             )
     if not all(validation.is_finite(leaf) for leaf in leaves):
         raise ValueError("params must be finite, but hold NaN or infinity")
@@ -176,6 +179,34 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
         raise ValueError(f"model must return shape ({len(X)},) for {len(X)} samples, got {shape}")
     if not jnp.issubdtype(output.dtype, jnp.floating):
         raise TypeError(f"model must return floats, got {output.dtype}")
+    if len(X) > 1 and not validation.is_traced(params, X):
+        _check_rows_apart(model, params, X)
+
+
+def _check_rows_apart(model: Model, params: PyTree, X: Array) -> None:
+    """Raise when the first output changes as a second row joins: the fields see single rows."""
+    outputs = compiled(_first_output_twice, model)(params, X[:2])
+    if validation.is_traced(outputs):  # constants inside a compiled function
+        return
+    alone, joined = (float(output) for output in outputs)
+    dtype = outputs[0].dtype
+    relative = {8: 1e-6, 4: 1e-3}.get(dtype.itemsize, 0.1)
+    # An output that cancels to zero is rounding alone; the second term lets it pass.
+    allowed = relative * max(abs(alone), abs(joined)) + float(jnp.finfo(dtype).eps) ** 0.5
+    if abs(alone - joined) > allowed:
+        raise ValueError(
+            "model must compute each output from its own row of X alone, but the first output is "
+            f"{alone:.6g} on one row and {joined:.6g} on two: it mixes samples"
+        )
+
+
+def _first_output_twice(model: Model, params: PyTree, pair: Array) -> tuple[Array, Array]:
+    return model(params, pair[:1])[0], model(params, pair)[0]
+
+
+def _kind(leaf: Any) -> str:
+    dtype = getattr(leaf, "dtype", None)
+    return type(leaf).__name__ if dtype is None else str(dtype)
 
 
 def _is_floating(leaf: Any) -> bool:
@@ -187,16 +218,22 @@ def _is_floating(leaf: Any) -> bool:
 
 
 def _numbers_needed(
-    model: Model, params: PyTree, n: int, rows: int, order: int, *, closed: bool
+    model: Model, params: PyTree, X: Array, rows: int, order: int, *, closed: bool
 ) -> int:
     """Numbers held at the peak: the kernels, and what each method keeps beside them."""
+    n = len(X)
     output = sum(rows * n ** (level - 1) for level in range(1, order + 1))
     parameters = int(sum(jnp.size(leaf) for leaf in jax.tree.leaves(params)))
+    if order == 1:
+        return output
     if not (closed and isinstance(model, FullyConnected)):
-        # A field and a tangent of the parameters for every direction taken at once.
-        return output + (n + order) * parameters if order > 1 else output
+        # A field and a tangent of the parameters for every direction taken at once, and what
+        # every row keeps for each; each further order carries a tangent of all that. The
+        # kernels are held twice: their new axis is made first and moved last.
+        fields = (n + order) * parameters + n * rows * _kept_for_a_row(model, params, X)
+        return 2 * output + 2 ** (order - 2) * fields
     states = 4 * rows * model.width * model.depth
-    if order <= 2:
+    if order == 2:
         return output + states
     if order == 3:
         return 2 * output + states + 4 * ROWS_AT_ONCE * model.width * model.depth
@@ -204,6 +241,21 @@ def _numbers_needed(
     # order carries a tangent of all that.
     fourth = 3 * rows * n**3 + 5 * n * n * model.width * model.depth
     return output + 2 ** (order - 4) * (fourth + states + parameters)
+
+
+def _kept_for_a_row(model: Model, params: PyTree, X: Array) -> int:
+    """Numbers that a backward pass keeps for each row, counted without computing any."""
+
+    def kept(rows: int) -> int:
+        inputs = jax.ShapeDtypeStruct((rows, *X.shape[1:]), X.dtype)
+        pullback = jax.eval_shape(compiled(_pullback, model), params, inputs)
+        return sum(leaf.size for leaf in jax.tree.leaves(pullback))
+
+    return max(kept(2) - kept(1), 0)
+
+
+def _pullback(model: Model, params: PyTree, X: Array) -> Any:
+    return jax.vjp(lambda theta: model(theta, X), params)[1]
 
 
 def check_memory(needed: int, limit: int | None, alternative: str) -> None:

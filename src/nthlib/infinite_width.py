@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import validation
+from nthlib.activations import relu
 from nthlib.gaussian import pair_expectations
 from nthlib.infinite_order import (
     MOST_DIRECTIONS,
@@ -30,11 +31,14 @@ def limit_kernel(
     ``erf`` and ``relu`` and by quadrature for any other activation, to a relative 1e-8 in float64.
 
     Args:
-        net: the architecture; its ``width`` is not used.
+        net: the architecture; its ``width`` is not used. For order 3 and above its activation
+            must be smooth: a kink puts a point mass into σ'', which no derivative sees. ``relu``
+            is refused there; another kink is met by a warning where the quadrature finds it.
         X: inputs (n, d), training and test points together; no row may be zero.
         order: 2 or any odd order; an even order above 2 is computed by quadrature (relative
             1e-5) for one hidden layer and inputs that span at most three dimensions, and
-            estimated by :func:`limit_kernel_estimate` otherwise.
+            estimated by :func:`limit_kernel_estimate` otherwise. The cost grows steeply with
+            the order and with n: order 4 takes seconds, order 6 of three inputs minutes.
         key: a random key, needed only where the kernel is estimated.
 
     Returns:
@@ -57,6 +61,7 @@ def limit_kernel(
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
     if not np.asarray(X).any(axis=1).all():
         raise ValueError("X must not hold a zero row")
+    _require_smooth(net, order)
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
         if order % 2 == 1:
@@ -108,9 +113,15 @@ def limit_kernel_estimate(
     X, _ = validation.inputs(X, None, net.dim)
     if key is None:
         raise TypeError(f"key must be a random key: the kernel of order {order} is estimated here")
+    _require_smooth(net, order)
     width = validation.whole_number("width", width, 1)
     draws = validation.whole_number("draws", draws, 2)
     return average_of_wide_networks(net, X, order, key, width, draws)
+
+
+def _require_smooth(net: FullyConnected, order: int) -> None:
+    if order >= 3 and net.activation is relu:
+        raise ValueError(f"activation must be smooth for order >= 3, got relu at order {order}")
 
 
 def _limit_kernel(net: FullyConnected, X: Array) -> Array:

@@ -2,7 +2,8 @@
 
 K^(r+1)(.., β) is the derivative of K^(r) along V_β = ∇f_β, and the field itself is
 differentiated at the next order because it is evaluated inside the function that is
-pushed forward. Slow next to the closed forms, general, and their independent check.
+pushed forward. Slow next to the closed forms, general, and their independent check. The field
+of a sample is the gradient of the model on that row alone, so that a model must not mix rows.
 """
 
 from collections.abc import Callable
