@@ -85,8 +85,7 @@ def test_tensors_and_signature_agree_with_scipy(method, order):
 
 
 # Every order, activation and depth; compiling is what takes the time.
-JETS = [("tanh", 2), ("tanh", 3), ("tanh", 4), ("tanh", 5), ("softplus", 3), ("softplus", 5)]
-JETS += [("gelu", 2), ("gelu", 4)]
+JETS = [("tanh", 3), ("tanh", 5), ("softplus", 4), ("gelu", 2), ("gelu", 3)]
 
 
 @pytest.mark.parametrize(("name", "order"), JETS)
