@@ -85,18 +85,12 @@ def gradient_flow(
     ((5, 3), (5, 3, 3))
     """
     order = validation.whole_number("order", order, 1)
-    validation.positive_number("rtol", rtol)
-    max_steps = validation.whole_number("max_steps", max_steps, 1)
-    dim = model.dim if isinstance(model, FullyConnected) else None
-    X, X_test = validation.inputs(X, X_test, dim)
-    check_model(model, params, X)
-    y = validation.floating_array("y", y, (len(X),))
-    times = validation.time_points(times).astype(X.dtype)
-    losses.check_loss(loss, y)
+    rtol, max_steps = solver_settings(rtol, max_steps)
+    X, X_test, y, times = training_data(model, params, X, y, times, X_test, loss)
     warn_of_coinciding(X)
 
     traced = validation.is_traced(params, X, y, times)
-    solve = compiled(_solve, model, order, loss, float(rtol), max_steps, not traced)
+    solve = compiled(_solve, model, order, loss, rtol, max_steps, not traced)
     if traced:
         return solve(params, X, y, times, X_test)
     with progress.bar("gradient flow"):
@@ -110,6 +104,25 @@ def gradient_flow(
             stacklevel=2,
         )
     return flow
+
+
+def solver_settings(rtol: Any, max_steps: Any) -> tuple[float, int]:
+    """Check the solver's numbers."""
+    tolerance = validation.positive_number("rtol", rtol)
+    return tolerance, validation.whole_number("max_steps", max_steps, 1)
+
+
+def training_data(
+    model: Model, params: PyTree, X: Any, y: Any, times: Any, X_test: Any, loss: losses.Loss
+) -> tuple[Array, Array | None, Array, Array]:
+    """Check what a run is given, the model included; return X, X_test, y and times as arrays."""
+    dim = model.dim if isinstance(model, FullyConnected) else None
+    X, X_test = validation.inputs(X, X_test, dim)
+    check_model(model, params, X)
+    y = validation.floating_array("y", y, (len(X),))
+    times = validation.time_points(times).astype(X.dtype)
+    losses.check_loss(loss, y)
+    return X, X_test, y, times
 
 
 def warn_of_coinciding(X: Array) -> None:

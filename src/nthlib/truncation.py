@@ -11,10 +11,9 @@ from jaxtyping import Array, Float, PyTree
 
 from nthlib import jets, losses, signature, validation
 from nthlib.compilation import compiled
-from nthlib.finite_width import check_memory, check_model, memory_available
-from nthlib.flow import warn_of_coinciding
+from nthlib.finite_width import check_memory, memory_available
+from nthlib.flow import solver_settings, training_data, warn_of_coinciding
 from nthlib.lie_derivatives import Model
-from nthlib.network import FullyConnected
 from nthlib.truncated_dynamics import (
     Equations,
     Settings,
@@ -88,8 +87,7 @@ def truncated_hierarchy(
     order, K = _checked_kernels(K, order)
     validation.one_of("method", method, ("auto", "signature", "tensors"))
     validation.one_of("solver", solver, ("auto", "explicit", "implicit"))
-    validation.positive_number("rtol", rtol)
-    max_steps = validation.whole_number("max_steps", max_steps, 1)
+    rtol, max_steps = solver_settings(rtol, max_steps)
     words = _length(order, indicator=validation.flag("indicator", indicator))
     if indicator and method == "tensors":
         raise ValueError('indicator needs the method "signature", got "tensors"')
@@ -111,7 +109,7 @@ def truncated_hierarchy(
         stiff = not traced and size <= _LARGEST_IMPLICIT and _is_stiff(K[2], times)
         solver = "implicit" if stiff else "explicit"
     bar = not traced and y.ndim == 1
-    settings = Settings(order, loss, float(rtol), max_steps, indicator, solver, bar)
+    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar)
     solve = compiled(_solve_from_kernels, settings, method == "tensors")
     return run(solve, settings, K, y, times)
 
@@ -173,20 +171,14 @@ def truncated_flow(
     (2, 3, 3)
     """
     order = validation.whole_number("order", order, 2)
-    validation.positive_number("rtol", rtol)
-    max_steps = validation.whole_number("max_steps", max_steps, 1)
-    dim = model.dim if isinstance(model, FullyConnected) else None
-    X, X_test = validation.inputs(X, X_test, dim)
-    check_model(model, params, X)
-    y = validation.floating_array("y", y, (len(X),))
-    times = validation.time_points(times).astype(X.dtype)
-    losses.check_loss(loss, y)
+    rtol, max_steps = solver_settings(rtol, max_steps)
+    X, X_test, y, times = training_data(model, params, X, y, times, X_test, loss)
     length = _length(order, indicator=validation.flag("indicator", indicator))
     rows = len(X) if X_test is None else len(X) + len(X_test)
     tile = _tile(model, params, X, rows, len(times), length, memory_limit)
     warn_of_coinciding(X)
     traced = validation.is_traced(params, X, y, times)
-    settings = Settings(order, loss, float(rtol), max_steps, indicator, "explicit", not traced)
+    settings = Settings(order, loss, rtol, max_steps, indicator, "explicit", not traced)
     solve = compiled(_solve_jet, model, settings, tile)
     return run(solve, settings, params, X, y, times, X_test)
 
