@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from sklearn.datasets import load_digits
 
 from nthlib import validation
 from nthlib.network import FullyConnected
@@ -103,6 +102,9 @@ def digits(
     >>> X.shape, sorted(set(y.tolist()))
     ((10, 64), [-1.0, 1.0])
     """
+    # Here, because scikit-learn takes longer to import than everything else in this module.
+    from sklearn.datasets import load_digits
+
     images, numerals = load_digits(return_X_y=True)
     centred = images - images.mean(axis=0)
     points = centred / np.linalg.norm(centred, axis=1, keepdims=True)
