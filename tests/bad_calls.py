@@ -44,6 +44,14 @@ GOOD = {
         "draws": 2,
     },
     nth.gradient_flow: {"model": NET, "params": PARAMS, "X": X, "y": Y, "times": TIMES},
+    nth.gradient_descent: {
+        "model": NET,
+        "params": PARAMS,
+        "X": X,
+        "y": Y,
+        "step": 0.1,
+        "steps": 2,
+    },
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
     nth.truncated_flow: {
         "model": NET,
@@ -73,6 +81,9 @@ WHOLE = [
 LOSSES = [
     ("hinge", ValueError, 'must be "square"'),
     (3, TypeError, 'must be "square"'),
+    ("softmax", ValueError, "needs a model with two or more outputs"),
+    (lambda f: f, TypeError, "must be a function"),
+    (lambda f, y: jnp.stack([f, y]), ValueError, "must return one real number"),
 ]
 POSITIVE = [
     (0.0, ValueError, "must be finite and above 0"),
@@ -83,6 +94,7 @@ POSITIVE = [
     (True, TypeError, "must be a number"),
     (1j, TypeError, "must be a number"),
 ]
+TOLERANCES = [*POSITIVE, (2.0, ValueError, "must be below 1")]
 INPUTS = [
     (jnp.ones((3, 2)), ValueError, r"must have shape \(any, 3\)"),
     (jnp.ones(3), ValueError, "must have shape"),
@@ -136,7 +148,8 @@ ACTIVATIONS = [
 MODELS = [
     ("net", TypeError, "must be a callable"),
     (None, TypeError, "must be a callable"),
-    (lambda p, Z: Z, ValueError, r"must return shape \(3,\)"),
+    (lambda p, Z: Z[:2], ValueError, r"must return shape \(3,\)"),
+    (lambda p, Z: Z[:, :, None], ValueError, r"must return shape \(3,\)"),
     (lambda p, Z: (Z[:, 0],), ValueError, "must return shape"),
     (lambda p, Z: Z.sum(), ValueError, "must return shape"),
     (lambda p, Z: jnp.zeros(len(Z), int), (TypeError, ValueError), "must return"),
@@ -183,8 +196,33 @@ TABLE = {
     (nth.gradient_flow, "X_test"): INPUTS,
     (nth.gradient_flow, "order"): WHOLE,
     (nth.gradient_flow, "loss"): LOSSES,
-    (nth.gradient_flow, "rtol"): POSITIVE,
+    (nth.gradient_flow, "rtol"): TOLERANCES,
     (nth.gradient_flow, "max_steps"): WHOLE,
+    (nth.gradient_descent, "model"): MODELS,
+    (nth.gradient_descent, "params"): PARAMETERS,
+    (nth.gradient_descent, "X"): INPUTS,
+    (nth.gradient_descent, "y"): LABELS,
+    (nth.gradient_descent, "step"): [
+        *POSITIVE,
+        (jnp.ones(2), TypeError, "must be a number"),
+    ],
+    (nth.gradient_descent, "steps"): [
+        (-1, ValueError, "must be at least 0"),
+        (1.5, TypeError, "must be a whole number"),
+        ([0.5], TypeError, "must be a whole number"),
+        ([], ValueError, "a whole number or a sorted list"),
+        ([2, 1], ValueError, "a whole number or a sorted list"),
+        ([[1, 2]], ValueError, "a whole number or a sorted list"),
+        ("all", TypeError, "must be a whole number"),
+    ],
+    (nth.gradient_descent, "batch"): [
+        *WHOLE,
+        (4, ValueError, "at most the number of samples 3"),
+        (2, ValueError, "needs a key"),
+    ],
+    (nth.gradient_descent, "X_test"): INPUTS,
+    (nth.gradient_descent, "order"): WHOLE,
+    (nth.gradient_descent, "loss"): LOSSES,
     (nth.truncated_hierarchy, "K"): [
         ([1, 2], TypeError, "must be a dict of kernels"),
         ({2: K[2]}, TypeError, "must be a dict of kernels"),
@@ -193,6 +231,9 @@ TABLE = {
         ({1: K[1], 2: jnp.ones((2, 3))}, ValueError, r"\[2\] must have a row for every"),
         ({1: K[1], 2: NAN}, ValueError, r"\[2\] must be finite"),
         ({1: K[1], 2: jnp.ones(3)}, ValueError, r"\[2\] must have shape"),
+        ({1: K[1], 2: jnp.triu(jnp.ones((3, 3)))}, ValueError, r"\[2\] must be symmetric"),
+        ({1: jnp.ones((3, 2)), 2: K[2]}, ValueError, r"\[2\] must have shape"),
+        ({1: None, 2: K[2]}, TypeError, r"\[1\] must"),
         ({1: K[1], 2: jnp.eye(3, dtype=int)}, TypeError, r"\[2\] must hold floats"),
     ],
     (nth.truncated_hierarchy, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
@@ -209,7 +250,7 @@ TABLE = {
         (1, TypeError, "must be True or False"),
         (True, ValueError, "needs K to order 4, got 2"),
     ],
-    (nth.truncated_hierarchy, "rtol"): POSITIVE,
+    (nth.truncated_hierarchy, "rtol"): TOLERANCES,
     (nth.truncated_hierarchy, "max_steps"): WHOLE,
     (nth.truncated_flow, "model"): MODELS,
     (nth.truncated_flow, "params"): PARAMETERS,
@@ -220,7 +261,7 @@ TABLE = {
     (nth.truncated_flow, "X_test"): INPUTS,
     (nth.truncated_flow, "loss"): LOSSES,
     (nth.truncated_flow, "indicator"): [("yes", TypeError, "must be True or False")],
-    (nth.truncated_flow, "rtol"): POSITIVE,
+    (nth.truncated_flow, "rtol"): TOLERANCES,
     (nth.truncated_flow, "max_steps"): WHOLE,
     (nth.truncated_flow, "memory_limit"): [*WHOLE, (100, MemoryError, "of 100 bytes")],
     (nth.sweep, "measure"): [

@@ -63,7 +63,7 @@ def test_the_estimated_memory_of_nested_derivatives_is_that_of_the_program(n, wi
     program = jax.jit(lambda p, Z: nth.kernels(net, p, Z, order, method="derivatives"))
     planned = program.lower(params, X).compile().memory_analysis()
     held = planned.temp_size_in_bytes + planned.output_size_in_bytes
-    numbers = finite_width._numbers_needed(net, params, X, n, order, closed=False)
+    numbers = finite_width._numbers_needed(net, params, X, n, order, 1, closed=False)
     assert 0.9 < X.dtype.itemsize * numbers / held < 4
 
 

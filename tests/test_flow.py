@@ -199,3 +199,22 @@ def test_a_tighter_tolerance_takes_more_steps_and_comes_closer():
     assert loose.steps < tight.steps
     errors = [abs(flow.predictions[0, 0] - 1 - 2 * np.exp(-20.0)) for flow in (loose, tight)]
     assert errors[1] < 1e-8 < errors[0] < 1e-1
+
+
+def test_mixed_precision_is_promoted():
+    net, params = network(depth=1, width=4)
+    low = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
+    times = jnp.array([0.0, 1.0])
+
+    def divided(theta, Z):  # a NumPy scalar promotes the output alone
+        return net(theta, Z) / np.sqrt(np.float64(4.0))
+
+    single = X.astype(jnp.float32)
+    K = nth.kernels(net, low, single, 3)
+    for run, dtype in (
+        (nth.gradient_flow(net, low, single, Y, times, order=1), jnp.float32),
+        (nth.truncated_hierarchy(K, Y, times), jnp.float32),
+        (nth.truncated_flow(divided, low, single, Y, times, 3), jnp.float64),
+    ):
+        assert run.predictions.dtype == run.times.dtype == dtype
+        assert np.isfinite(run.predictions).all()

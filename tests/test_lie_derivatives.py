@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import gradient_recursion, network, other_model, unit_rows
 
-from nthlib.lie_derivatives import gradient_fields, lie_derivative_kernels
+from nthlib.lie_derivatives import lie_derivative_kernels
 
 nested = jax.jit(lie_derivative_kernels, static_argnums=(0, 3))
 
@@ -82,13 +82,3 @@ def test_only_the_first_two_arguments_commute():
     K3 = np.asarray(nested(net, params, unit_rows(3, 3), 3)[3])
     np.testing.assert_allclose(K3, K3.transpose(1, 0, 2), atol=1e-14)
     assert np.abs(K3 - K3.transpose(0, 2, 1)).max() > 1e-3
-
-
-def test_fields_are_gradients_of_single_predictions():
-    model, params, X = other_model("biases")
-    fields = jax.jit(lambda p, Z: gradient_fields(model, p, Z))(params, X)
-    one = jax.jit(jax.grad(lambda p, x: model(p, x[None])[0]))
-    for row in range(len(X)):
-        alone = one(params, X[row])
-        for leaf, field in zip(jax.tree.leaves(alone), jax.tree.leaves(fields), strict=True):
-            np.testing.assert_allclose(field[row], leaf, atol=1e-14)

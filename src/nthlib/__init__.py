@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nthlib.activations import erf, relu
     from nthlib.claims import Verdict, judge
     from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
+    from nthlib.descent import gradient_descent
     from nthlib.finite_width import kernels, layer_kernels
     from nthlib.flow import Flow, gradient_flow
     from nthlib.infinite_order import LimitEstimate
@@ -34,6 +35,7 @@ _HOMES = {
     "digits": "data",
     "erf": "activations",
     "fit_exponent": "scaling",
+    "gradient_descent": "descent",
     "gradient_flow": "flow",
     "judge": "claims",
     "kernels": "finite_width",
@@ -58,6 +60,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "limit_kernel",
     "limit_kernel_estimate",
     "gradient_flow",
+    "gradient_descent",
     "truncated_hierarchy",
     "truncated_flow",
     "sweep",

@@ -53,7 +53,11 @@ class BookGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=BookGroup, invoke_without_command=True)
+@click.group(
+    cls=BookGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="nthlib", prog_name="nth")
 @click.pass_context
 def nth(context: click.Context) -> None:
@@ -218,7 +222,7 @@ def _run(
     from nthlib.pipeline.execution import run_chapters
 
     failed = run_chapters(stale, jobs=jobs, force=force)
-    if profile == "smoke":
+    if profile == "smoke" and not failed:
         click.echo("At profile smoke numbers are recorded and nothing is judged.")
     return FAILED if failed else 0
 

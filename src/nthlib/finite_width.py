@@ -17,8 +17,9 @@ from nthlib.closed_forms import (
     layer_kernel_matrices,
 )
 from nthlib.compilation import compiled
-from nthlib.lie_derivatives import Model, lie_derivative_kernels, push_forward
+from nthlib.lie_derivatives import lie_derivative_kernels, push_forward
 from nthlib.network import FullyConnected, Parameters
+from nthlib.outputs import Model, split_axes
 from nthlib.tangents import states
 
 Method = Literal["auto", "closed", "derivatives"]
@@ -44,8 +45,8 @@ def kernels(
     the dynamics feel, are left out.
 
     Args:
-        model: a callable (params, X) -> (N,), such as a :class:`FullyConnected`. Each output may
-            depend on its own row of X alone: no batch statistics.
+        model: a callable (params, X) -> (N,) or (N, C), such as a :class:`FullyConnected`. Each
+            output may depend on its own row of X alone: no batch statistics.
         params: the parameters, any pytree of floating-point arrays.
         X: training inputs, (n, d); for other models the samples run along the first axis.
         order: the highest order, at least 1.
@@ -58,7 +59,8 @@ def kernels(
     Returns:
         A dict {1: (N,), 2: (N, n), 3: (N, n, n), ..} in the dtype of the model's output, to
         which the dtypes of ``params`` and ``X`` promote. The first axis holds the training
-        points and then the test points, the others the training points.
+        points and then the test points, the others the training points. For C outputs every
+        axis of samples is followed by one of outputs: {1: (N, C), 2: (N, C, n, C), ..}.
 
     Raises:
         TypeError, ValueError: naming the argument, for a wrong shape, type or value.
@@ -74,16 +76,16 @@ def kernels(
     order = validation.whole_number("order", order, 1)
     dim = model.dim if isinstance(model, FullyConnected) else None
     X, X_test = validation.inputs(X, X_test, dim)
-    check_model(model, params, X)
+    outputs = check_model(model, params, X)
     closed = _use_closed_form(model, order, method)
     rows = len(X) if X_test is None else len(X) + len(X_test)
-    numbers = _numbers_needed(model, params, X, rows, order, closed=closed)
+    numbers = _numbers_needed(model, params, X, rows, order, outputs or 1, closed=closed)
     check_memory(
         X.dtype.itemsize * numbers, memory_limit, "fewer samples, a lower order or float32"
     )
-    if closed:
-        return compiled(_closed_kernels, model, order)(params, X, X_test)
-    return compiled(_derivative_kernels, model, order)(params, X, X_test)
+    route = _closed_kernels if closed else _derivative_kernels
+    flat = compiled(route, model, order)(params, X, X_test)
+    return {r: split_axes(kernel, range(r), outputs) for r, kernel in flat.items()}
 
 
 def layer_kernels(
@@ -121,7 +123,7 @@ def _layer_kernels(net: FullyConnected, params: Parameters, X: Array) -> Array:
 def kernels_of(
     model: Model, params: PyTree, X: Array, order: int, X_test: Array | None = None
 ) -> dict[int, Array]:
-    """:func:`kernels` without its checks, for use inside compiled code."""
+    """:func:`kernels` without its checks and with flat indices, for use inside compiled code."""
     if _use_closed_form(model, order, "auto"):
         return _closed_kernels(model, order, params, X, X_test)
     return _derivative_kernels(model, order, params, X, X_test)
@@ -155,10 +157,13 @@ def _use_closed_form(model: Model, order: int, method: str) -> bool:
     return method != "derivatives" and isinstance(model, FullyConnected)
 
 
-def check_model(model: Model, params: PyTree, X: Array) -> None:
-    """Raise unless ``model(params, X)`` gives one real number a sample, from its row alone."""
+def check_model(model: Model, params: PyTree, X: Array) -> int | None:
+    """Raise unless ``model(params, X)`` gives real numbers for every sample, from its row alone.
+
+    Returns the number C of outputs when the model returns (N, C), None when it returns (N,).
+    """
     if not callable(model):
-        raise TypeError(f"model must be a callable (params, X) -> (N,), got {model!r}")
+        raise TypeError(f"model must be a callable (params, X) -> (N,) or (N, C), got {model!r}")
     leaves = jax.tree.leaves(params)
     if not leaves:
         raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
@@ -172,27 +177,33 @@ def check_model(model: Model, params: PyTree, X: Array) -> None:
         raise ValueError("params must be finite, but hold NaN or infinity")
     if isinstance(model, FullyConnected):
         model.check_params(params)
-        return
+        return None
     output = jax.eval_shape(model, params, X)
-    if getattr(output, "shape", None) != (len(X),):
-        shape = getattr(output, "shape", type(output).__name__)
-        raise ValueError(f"model must return shape ({len(X)},) for {len(X)} samples, got {shape}")
+    shape: Any = getattr(output, "shape", type(output).__name__)
+    if shape[:1] != (len(X),) or len(shape) > 2 or 0 in shape:
+        raise ValueError(
+            f"model must return shape ({len(X)},) or ({len(X)}, outputs) for {len(X)} samples, "
+            f"got {shape}"
+        )
     if not jnp.issubdtype(output.dtype, jnp.floating):
         raise TypeError(f"model must return floats, got {output.dtype}")
     if len(X) > 1 and not validation.is_traced(params, X):
         _check_rows_apart(model, params, X)
+    return shape[1] if len(shape) == 2 else None
 
 
 def _check_rows_apart(model: Model, params: PyTree, X: Array) -> None:
-    """Raise when the first output changes as a second row joins: the fields see single rows."""
-    outputs = compiled(_first_output_twice, model)(params, X[:2])
+    """Raise when a sample's output changes as a second joins: the fields see single rows."""
+    outputs = compiled(_first_outputs_twice, model)(params, X[:2])
     if validation.is_traced(outputs):  # constants inside a compiled function
         return
-    alone, joined = (float(output) for output in outputs)
+    both = np.stack(outputs)
+    worst = np.abs(both[0] - both[1]).argmax()
+    alone, joined = (float(output) for output in both[:, worst])
     dtype = outputs[0].dtype
     relative = {8: 1e-6, 4: 1e-3}.get(dtype.itemsize, 0.1)
     # An output that cancels to zero is rounding alone; the second term lets it pass.
-    allowed = relative * max(abs(alone), abs(joined)) + float(jnp.finfo(dtype).eps) ** 0.5
+    allowed = relative * float(np.abs(both).max()) + float(jnp.finfo(dtype).eps) ** 0.5
     if abs(alone - joined) > allowed:
         raise ValueError(
             "model must compute each output from its own row of X alone, but the first output is "
@@ -200,8 +211,8 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array) -> None:
         )
 
 
-def _first_output_twice(model: Model, params: PyTree, pair: Array) -> tuple[Array, Array]:
-    return model(params, pair[:1])[0], model(params, pair)[0]
+def _first_outputs_twice(model: Model, params: PyTree, pair: Array) -> tuple[Array, Array]:
+    return model(params, pair[:1])[0].reshape(-1), model(params, pair)[0].reshape(-1)
 
 
 def _kind(leaf: Any) -> str:
@@ -218,11 +229,11 @@ def _is_floating(leaf: Any) -> bool:
 
 
 def _numbers_needed(
-    model: Model, params: PyTree, X: Array, rows: int, order: int, *, closed: bool
+    model: Model, params: PyTree, X: Array, rows: int, order: int, outputs: int, *, closed: bool
 ) -> int:
     """Numbers held at the peak: the kernels, and what each method keeps beside them."""
-    n = len(X)
-    output = sum(rows * n ** (level - 1) for level in range(1, order + 1))
+    n = len(X) * outputs
+    output = sum(rows * outputs * n ** (level - 1) for level in range(1, order + 1))
     parameters = int(sum(jnp.size(leaf) for leaf in jax.tree.leaves(params)))
     if order == 1:
         return output

@@ -12,8 +12,8 @@ from nthlib import losses, progress, validation
 from nthlib.compilation import compiled
 from nthlib.finite_width import check_model, kernels_of
 from nthlib.integration import integrate
-from nthlib.lie_derivatives import Model
 from nthlib.network import FullyConnected
+from nthlib.outputs import Model, flat_outputs, split_axes
 
 
 class Flow(NamedTuple):
@@ -22,11 +22,12 @@ class Flow(NamedTuple):
     ``times`` (T,); ``predictions`` (T, N), training points first, then test points;
     ``kernels`` {2: (T, N, n), .., order}; ``params`` at the last time reached; ``valid_until``
     is infinity, or the time at which the solver gave up: rows after it are NaN. ``steps`` and
-    ``rejected_steps`` count the solver's work.
+    ``rejected_steps`` count the solver's work. For C outputs ``predictions`` are (T, N, C) and
+    ``kernels`` {2: (T, N, C, n, C), ..}.
     """
 
     times: Float[Array, " T"]
-    predictions: Float[Array, "T N"]
+    predictions: Float[Array, "T N *C"]
     kernels: dict[int, Array]
     params: PyTree
     valid_until: Float[Array, ""]
@@ -38,7 +39,7 @@ def gradient_flow(
     model: Model,
     params: PyTree,
     X: Array,
-    y: Float[Array, " n"],
+    y: Float[Array, "n *C"],
     times: Float[Array, " T"],
     X_test: Array | None = None,
     order: int = 2,
@@ -49,21 +50,22 @@ def gradient_flow(
 ) -> Flow:
     """Train a model by gradient flow on L(θ) = (1/n) Σ ℓ(f_α, y_α), from time zero.
 
-    ℓ = (f − y)²/2 by default.
+    ℓ = |f − y|²/2 by default.
 
     ∂_t θ = −∇L(θ) is integrated with Dopri8. The state is the displacement θ − θ_0, whose
     error stays small next to the O(1/m) movement of the kernel, and the absolute tolerance is
     ``rtol`` divided by √(number of parameters).
 
     Args:
-        model: a callable (params, X) -> (N,), such as a ``FullyConnected``.
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``.
         params: the initial parameters θ_0, any pytree of floating-point arrays.
         X: training inputs, n along the first axis.
-        y: labels, shape (n,).
+        y: labels, shape (n,), or (n, C) for a model with C outputs.
         times: sorted times from which predictions and kernels are returned, none negative.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
         order: the highest kernel returned; 1 returns predictions alone, which is faster.
-        loss: "square", "logistic" (labels ±1) or a function (f, y) -> ℓ of one prediction.
+        loss: "square", "logistic" (labels ±1), "softmax" (cross-entropy of C outputs with
+            probabilities y) or a function (f, y) -> ℓ of one sample.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up and the flow is marked invalid.
 
@@ -76,6 +78,9 @@ def gradient_flow(
     Warns:
         UserWarning: when training inputs coincide, or when the last time was not reached.
 
+    Works under ``jit`` and ``vmap``, not under ``grad``. Everything is brought to the dtype to
+    which the parameters, the inputs and the model's output promote.
+
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
     >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
@@ -86,15 +91,17 @@ def gradient_flow(
     """
     order = validation.whole_number("order", order, 1)
     rtol, max_steps = solver_settings(rtol, max_steps)
-    X, X_test, y, times = training_data(model, params, X, y, times, X_test, loss)
-    warn_of_coinciding(X)
+    data = training_data(model, params, X, y, X_test, loss)
+    times = validation.time_points(times).astype(data.y.dtype)
+    warn_of_coinciding(data.X)
 
-    traced = validation.is_traced(params, X, y, times)
-    solve = compiled(_solve, model, order, loss, rtol, max_steps, not traced)
+    traced = validation.is_traced(data, times)
+    solve = compiled(_solve, model, order, loss, rtol, max_steps, not traced, data.outputs)
+    arguments = (data.params, data.X, data.y, times, data.X_test)
     if traced:
-        return solve(params, X, y, times, X_test)
+        return solve(*arguments)
     with progress.bar("gradient flow"):
-        flow = jax.block_until_ready(solve(params, X, y, times, X_test))
+        flow = jax.block_until_ready(solve(*arguments))
     # Called with constants inside a compiled function, the result is traced all the same.
     if not validation.is_traced(flow) and np.isfinite(flow.valid_until):
         warnings.warn(
@@ -109,20 +116,36 @@ def gradient_flow(
 def solver_settings(rtol: Any, max_steps: Any) -> tuple[float, int]:
     """Check the solver's numbers."""
     tolerance = validation.positive_number("rtol", rtol)
+    if tolerance >= 1:
+        raise ValueError(f"rtol must be below 1, got {rtol}")
     return tolerance, validation.whole_number("max_steps", max_steps, 1)
 
 
+class TrainingData(NamedTuple):
+    """Checked and of one dtype: labels have a flat index, ``outputs`` is C or None."""
+
+    params: PyTree
+    X: Array
+    X_test: Array | None
+    y: Float[Array, " nC"]
+    outputs: int | None
+
+
 def training_data(
-    model: Model, params: PyTree, X: Any, y: Any, times: Any, X_test: Any, loss: losses.Loss
-) -> tuple[Array, Array | None, Array, Array]:
-    """Check what a run is given, the model included; return X, X_test, y and times as arrays."""
+    model: Model, params: PyTree, X: Any, y: Any, X_test: Any, loss: losses.Loss
+) -> TrainingData:
+    """Check what a run is given, the model included; bring it to the dtype of the outputs."""
     dim = model.dim if isinstance(model, FullyConnected) else None
     X, X_test = validation.inputs(X, X_test, dim)
-    check_model(model, params, X)
-    y = validation.floating_array("y", y, (len(X),))
-    times = validation.time_points(times).astype(X.dtype)
-    losses.check_loss(loss, y)
-    return X, X_test, y, times
+    outputs = check_model(model, params, X)
+    y = validation.floating_array("y", y, (len(X),) if outputs is None else (len(X), outputs))
+    dtype = jnp.result_type(jax.eval_shape(model, params, X), X, *jax.tree.leaves(params))
+    losses.check_loss(loss, y, outputs)
+    # A solver needs one dtype for its whole state.
+    params, X, X_test, y = jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, dtype), (params, X, X_test, y)
+    )
+    return TrainingData(params, X, X_test, y.reshape(-1), outputs)
 
 
 def warn_of_coinciding(X: Array) -> None:
@@ -143,22 +166,25 @@ def _solve(
     rtol: float,
     max_steps: int,
     show_progress: bool,
+    outputs: int | None,
     params: PyTree,
     X: Array,
     y: Array,
     times: Array,
     X_test: Array | None,
 ) -> Flow:
-    residual = losses.driving_residual(loss)
+    residual = losses.driving_residual(loss, outputs)
 
     def velocity(moved: PyTree, data: Any) -> PyTree:
         inputs, labels = data
-        predictions, pull = jax.vjp(lambda theta: model(theta, inputs), _add(params, moved))
-        (motion,) = pull(-residual(predictions, labels) / len(labels))
+        predictions, pull = jax.vjp(
+            lambda theta: flat_outputs(model, theta, inputs), add(params, moved)
+        )
+        (motion,) = pull(-residual(predictions, labels) / len(inputs))
         return motion
 
     def observe(moved: PyTree, data: Any) -> dict[int, Array]:
-        return kernels_of(model, _add(params, moved), data[0], order, X_test)
+        return kernels_of(model, add(params, moved), data[0], order, X_test)
 
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     trajectory = integrate(
@@ -172,17 +198,24 @@ def _solve(
         max_steps=max_steps,
         show_progress=show_progress,
     )
-    kernels = dict(trajectory.observed)
+    predictions, kernels = split_kernels(trajectory.observed, outputs)
     return Flow(
         times=times,
-        predictions=kernels.pop(1),
+        predictions=predictions,
         kernels=kernels,
-        params=_add(params, trajectory.last),
+        params=add(params, trajectory.last),
         valid_until=trajectory.valid_until,
         steps=trajectory.steps,
         rejected_steps=trajectory.rejected_steps,
     )
 
 
-def _add(params: PyTree, moved: PyTree) -> PyTree:
+def split_kernels(flat: dict[int, Array], outputs: int | None) -> tuple[Array, dict[int, Array]]:
+    """Predictions and higher kernels along the way, with axes of outputs."""
+    split = {r: split_axes(kernel, range(1, r + 1), outputs) for r, kernel in flat.items()}
+    return split.pop(1), split
+
+
+def add(params: PyTree, moved: PyTree) -> PyTree:
+    """θ_0 and a displacement."""
     return jax.tree.map(jnp.add, params, moved)

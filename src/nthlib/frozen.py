@@ -18,12 +18,12 @@ def eigendecomposition(kernel: Array) -> tuple[Array, Array]:
 
 
 @jax.jit
-def frozen_predictions(kernel: Array, start: Array, y: Array, times: Array) -> Array:
+def frozen_predictions(kernel: Array, start: Array, y: Array, times: Array, n: int) -> Array:
     """The solution of ∂_t f = −(1/n) K (f − y) at the given times, (T, N) or (T, N, labellings)."""
-    n = kernel.shape[1]
-    labels = y.reshape(n, -1)
-    eigenvalues, vectors = eigendecomposition(kernel[:n])
-    residual = vectors.T @ (start[:n, None] - labels)
+    columns = kernel.shape[1]
+    labels = y.reshape(columns, -1)
+    eigenvalues, vectors = eigendecomposition(kernel[:columns])
+    residual = vectors.T @ (start[:columns, None] - labels)
 
     def predictions(t: Array) -> Array:
         # ∫_0^t e^{−λs/n} ds / n, written so that small and negative λ lose no digits.

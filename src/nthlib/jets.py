@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from nthlib.closed_forms import closed_kernels
-from nthlib.lie_derivatives import Model
 from nthlib.network import FullyConnected
+from nthlib.outputs import Model, field, field_labels, flat_outputs
 from nthlib.signature import Pushed
 
 
@@ -59,14 +59,16 @@ def push(
     """
 
     def on_train(parameters: PyTree) -> Array:
-        return model(parameters, X)
+        return flat_outputs(model, parameters, X)
 
     _, pull = jax.vjp(on_train, theta)
     (direction,) = pull(force)
     moved = jax.jvp(on_train, (theta,), (direction,))[1]
     if X_test is not None:
-        on_test = jax.jvp(lambda parameters: model(parameters, X_test), (theta,), (direction,))[1]
-        moved = jnp.concatenate([moved, on_test])
+        on_test = jax.jvp(
+            lambda parameters: flat_outputs(model, parameters, X_test), (theta,), (direction,)
+        )
+        moved = jnp.concatenate([moved, on_test[1]])
     return direction, moved
 
 
@@ -76,14 +78,14 @@ def tangent_kernel(model: Model, theta: PyTree, X: Array, X_test: Array | None) 
         return closed_kernels(model, theta, X, 2, X_test)[2]
     everything = X if X_test is None else jnp.concatenate([X, X_test])
 
-    def column(x: Array) -> Array:
-        field = jax.grad(lambda parameters: model(parameters, x[None])[0])(theta)
-        moved: Array = jax.jvp(
-            lambda parameters: model(parameters, everything), (theta,), (field,)
-        )[1]
+    def predictions(parameters: PyTree) -> Array:
+        return flat_outputs(model, parameters, everything)
+
+    def column(label: tuple[Array, Array]) -> Array:
+        moved: Array = jax.jvp(predictions, (theta,), (field(model, theta, *label),))[1]
         return moved
 
-    return jax.lax.map(column, X).T
+    return jax.lax.map(column, field_labels(model, theta, X)).T
 
 
 def in_tiles(model: Model, size: int) -> Model:

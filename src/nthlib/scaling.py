@@ -76,7 +76,7 @@ def sweep(
     if not numbers or len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
         raise ValueError("seeds must be distinct and at least one, each below 2**32")
     if batch_size is not None:
-        batch_size = validation.whole_number("batch_size", batch_size, 1)
+        batch_size = min(validation.whole_number("batch_size", batch_size, 1), len(numbers))
 
     cell, stamp = _cell_runner(), fingerprint(measure, fixed)
     tasks = (

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from nthlib import losses, progress, validation
 from nthlib.frozen import frozen_predictions
 from nthlib.integration import Solver, integrate, largest_rms
+from nthlib.outputs import split_axes
 from nthlib.signature import Pushed
 
 # A residual this many times the initial one is on its way to infinity: near a pole it grows like
@@ -24,11 +25,13 @@ class TruncatedSolution(NamedTuple):
     """A solution of the truncated hierarchy at the requested times.
 
     ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n) or
-    (T, N, n, labellings), a read-only view where it does not move;
+    (T, N, n, labellings), a read-only view where it does not move; for C outputs every axis N
+    or n is followed by one of C;
     ``valid_until``: the time of blow-up, infinity when there is none; later rows are NaN;
     ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points; below zero the residual
     grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the exact solution.
-    ``error_indicator`` (T, N), on request: the leading part of network minus truncation.
+    ``error_indicator``, like ``predictions``, on request: the leading part of network minus
+    truncation.
     All but ``times`` end in an axis of labellings when ``y`` has one.
     """
 
@@ -52,6 +55,7 @@ class Settings(NamedTuple):
     indicator: bool
     solver: Solver
     show_progress: bool
+    outputs: int | None
 
 
 class Equations(NamedTuple):
@@ -61,10 +65,10 @@ class Equations(NamedTuple):
     kernel: Callable[[Any, Any, int], Array]
 
 
-def frozen_solution(K: dict[int, Array], y: Array, times: Array) -> TruncatedSolution:
-    """The solution at p = 2 for mean square, exact."""
+def frozen_solution(K: dict[int, Array], y: Array, times: Array, n: int) -> TruncatedSolution:
+    """The solution at p = 2 for mean square over n samples, exact."""
     kernel, extra = K[2], y.shape[1:]
-    predictions = frozen_predictions(kernel, K[1], y, times)
+    predictions = frozen_predictions(kernel, K[1], y, times, n)
     # A view where possible: T copies of a constant could outgrow the memory.
     repeat: Any = jnp.broadcast_to if validation.is_traced(kernel) else np.broadcast_to
     axes = (..., *(None,) * len(extra))
@@ -143,12 +147,13 @@ def solve(
 
     To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms.
     """
-    residual, n, order = losses.driving_residual(settings.loss), len(y), settings.order
+    residual, order = losses.driving_residual(settings.loss, settings.outputs), settings.order
+    n, samples = len(y), len(y) // (settings.outputs or 1)
 
     def velocity(state: Any, inputs: Any) -> Any:
         f, own, error = state
         labels, first, own_data, _ = inputs
-        force, bend = jax.vjp(lambda values: -residual(values, labels) / n, f[:n])
+        force, bend = jax.vjp(lambda values: -residual(values, labels) / samples, f[:n])
         pushed = equations.push(own, force, own_data, order)
         if error is not None:
             error = pushed.neglected + first @ bend(error[:n])[0]
@@ -189,6 +194,15 @@ def solve(
         error_indicator=error,
     )
     return solution, trajectory.stopped
+
+
+def with_output_axes(solution: TruncatedSolution, outputs: int | None) -> TruncatedSolution:
+    """The solution with its flat axes split into samples and outputs."""
+    return solution._replace(
+        predictions=split_axes(solution.predictions, [1], outputs),
+        kernel=split_axes(solution.kernel, [1, 2], outputs),
+        error_indicator=split_axes(solution.error_indicator, [1], outputs),
+    )
 
 
 @sequential_vmap  # type: ignore[untyped-decorator]

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PyTree
 from nthlib import jets, losses, signature, validation
 from nthlib.compilation import compiled
 from nthlib.finite_width import check_memory, memory_available
-from nthlib.flow import solver_settings, training_data, warn_of_coinciding
-from nthlib.lie_derivatives import Model
+from nthlib.flow import TrainingData, solver_settings, training_data, warn_of_coinciding
+from nthlib.outputs import Model, flat_outputs
 from nthlib.truncated_dynamics import (
     Equations,
     Settings,
@@ -21,6 +21,7 @@ from nthlib.truncated_dynamics import (
     frozen_solution,
     run,
     solve,
+    with_output_axes,
 )
 
 Method = Literal["auto", "signature", "tensors"]
@@ -29,10 +30,13 @@ Method = Literal["auto", "signature", "tensors"]
 # state whose linear systems are worth solving instead.
 _STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
 
+# Kernels may come from half precision.
+_ROUNDING = 1e-3
+
 
 def truncated_hierarchy(
     K: Mapping[int, Array],
-    y: Float[Array, "n *labellings"],
+    y: Float[Array, "n *C_labellings"],
     times: Float[Array, " T"],
     order: int | None = None,
     *,
@@ -52,8 +56,10 @@ def truncated_hierarchy(
 
     Args:
         K: the initial kernels {1: (N,), 2: (N, n), ..}, as ``nthlib.kernels`` returns them; test
-            points are carried along in the rows after the first n.
-        y: labels (n,), or (n, labellings) for several at once.
+            points are carried along in the rows after the first n. For C outputs {1: (N, C),
+            2: (N, C, n, C), ..}.
+        y: labels (n,), or (n, labellings) for several at once; (n, C) or (n, C, labellings) for
+            C outputs.
         times: sorted times, none negative.
         order: the level p, at least 2; the highest order in ``K`` by default.
         method: "tensors" integrates K̃^(2)..K̃^(p−1) as the paper writes them; "signature" the
@@ -61,7 +67,8 @@ def truncated_hierarchy(
             is the signature.
         solver: "explicit" (Dopri8), "implicit" (Kvaerno5, for λ_max t/n beyond some thousand) or
             "auto", which looks at the largest eigenvalue of K^(2) and the last time.
-        loss: "square", "logistic" (labels ±1) or a function (f, y) -> ℓ of one prediction.
+        loss: "square", "logistic" (labels ±1), "softmax" (cross-entropy of C outputs with
+            probabilities y) or a function (f, y) -> ℓ of one sample.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, which
             takes the kernels to order p + 2 for even p, p + 1 for odd p.
         rtol: relative tolerance of the solver.
@@ -77,6 +84,8 @@ def truncated_hierarchy(
         UserWarning: when the solution blows up, does not reach the last time, or its kernel
             loses positive definiteness on the training points.
 
+    Works under ``jit`` and ``vmap``, not under ``grad``; everything is brought to the dtype of K.
+
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
     >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
@@ -84,7 +93,7 @@ def truncated_hierarchy(
     >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
     (2, 3)
     """
-    order, K = _checked_kernels(K, order)
+    order, K, outputs = _checked_kernels(K, order)
     validation.one_of("method", method, ("auto", "signature", "tensors"))
     validation.one_of("solver", solver, ("auto", "explicit", "implicit"))
     rtol, max_steps = solver_settings(rtol, max_steps)
@@ -94,11 +103,11 @@ def truncated_hierarchy(
     if indicator and words + 2 not in K:
         raise ValueError(f"indicator at order {order} needs K to order {words + 2}, got {max(K)}")
     rows, n = K[2].shape
-    y = validation.floating_array("y", y, (n,) if jnp.ndim(y) < 2 else (n, None))
+    y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
     times = validation.time_points(times).astype(K[2].dtype)
-    losses.check_loss(loss, y)
     if order == 2 and loss == "square" and not indicator:
-        return frozen_solution(K, y, times)
+        frozen = frozen_solution(K, y, times, n // (outputs or 1))
+        return with_output_axes(frozen, outputs)
 
     K = {r: K[r] for r in range(1, max(order, words + 2) + 1)}
     size = sum(rows * n ** (r - 1) for r in range(1, order))
@@ -106,19 +115,20 @@ def truncated_hierarchy(
         size = rows + sum(n**k for k in range(1, words + 1))
     traced = validation.is_traced(K, y, times)
     if solver == "auto":
-        stiff = not traced and size <= _LARGEST_IMPLICIT and _is_stiff(K[2], times)
+        rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], outputs)
+        stiff = not traced and rate * float(times[-1]) > _STIFF
         solver = "implicit" if stiff else "explicit"
     bar = not traced and y.ndim == 1
-    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar)
+    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
     solve = compiled(_solve_from_kernels, settings, method == "tensors")
-    return run(solve, settings, K, y, times)
+    return with_output_axes(run(solve, settings, K, y, times), outputs)
 
 
 def truncated_flow(
     model: Model,
     params: PyTree,
     X: Array,
-    y: Float[Array, " n"],
+    y: Float[Array, "n *C"],
     times: Float[Array, " T"],
     order: int,
     X_test: Array | None = None,
@@ -137,14 +147,15 @@ def truncated_flow(
     explicit, and takes about λ_max t/(5n) steps once the horizon is long.
 
     Args:
-        model: a callable (params, X) -> (N,), such as a ``FullyConnected``.
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``.
         params: the initial parameters θ_0, any pytree of floating-point arrays.
         X: training inputs, n along the first axis.
-        y: labels, shape (n,).
+        y: labels, shape (n,), or (n, C) for a model with C outputs.
         times: sorted times, none negative.
         order: the level p, at least 2.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
-        loss: "square", "logistic" (labels ±1) or a function (f, y) -> ℓ of one prediction.
+        loss: "square", "logistic" (labels ±1), "softmax" (cross-entropy of C outputs with
+            probabilities y) or a function (f, y) -> ℓ of one sample.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, at
             the cost of a run of order p + 2 for even p, p + 1 for odd p.
         rtol: relative tolerance of the solver.
@@ -163,6 +174,9 @@ def truncated_flow(
         UserWarning: when training inputs coincide, when the solution blows up, does not reach
             the last time, or its kernel loses positive definiteness on the training points.
 
+    Works under ``jit`` and ``vmap``, not under ``grad``. Everything is brought to the dtype to
+    which the parameters, the inputs and the model's output promote.
+
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=2)
     >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
@@ -172,15 +186,18 @@ def truncated_flow(
     """
     order = validation.whole_number("order", order, 2)
     rtol, max_steps = solver_settings(rtol, max_steps)
-    X, X_test, y, times = training_data(model, params, X, y, times, X_test, loss)
+    data = training_data(model, params, X, y, X_test, loss)
+    times = validation.time_points(times).astype(data.y.dtype)
     length = _length(order, indicator=validation.flag("indicator", indicator))
-    rows = len(X) if X_test is None else len(X) + len(X_test)
-    tile = _tile(model, params, X, rows, len(times), length, memory_limit)
-    warn_of_coinciding(X)
-    traced = validation.is_traced(params, X, y, times)
-    settings = Settings(order, loss, rtol, max_steps, indicator, "explicit", not traced)
+    tile = _tile(model, data, len(times), length, memory_limit)
+    warn_of_coinciding(data.X)
+    traced = validation.is_traced(data, times)
+    settings = Settings(
+        order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs
+    )
     solve = compiled(_solve_jet, model, settings, tile)
-    return run(solve, settings, params, X, y, times, X_test)
+    solution = run(solve, settings, data.params, data.X, data.y, times, data.X_test)
+    return with_output_axes(solution, data.outputs)
 
 
 def _length(order: int, *, indicator: bool) -> int:
@@ -188,7 +205,8 @@ def _length(order: int, *, indicator: bool) -> int:
     return order - 2 + (1 + (order + 1) % 2) * indicator
 
 
-def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array]]:
+def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], int | None]:
+    """The order, the kernels with flat indices, and the number of outputs or None."""
     if not isinstance(K, Mapping) or 1 not in K or 2 not in K:
         raise TypeError("K must be a dict of kernels with the orders 1 and 2, from nthlib.kernels")
     order = max(K) if order is None else validation.whole_number("order", order, 2)
@@ -197,28 +215,53 @@ def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array]]:
         raise ValueError(
             f"order {order} needs the kernels 1 to {order} in K, {missing[0]} is missing"
         )
-    second = validation.floating_array("K[2]", K[2], (None, None))
-    rows, n = second.shape
+    own = (None,) if np.ndim(K[1]) < 2 else (None, np.shape(K[1])[1])  # axes of one point
+    second = validation.floating_array("K[2]", K[2], 2 * own)
+    rows, n = second.shape[0], second.shape[len(own)]
     if rows < n:
         raise ValueError(f"K[2] must have a row for every training point, got shape {second.shape}")
-    return order, {
-        r: validation.floating_array(f"K[{r}]", K[r], (rows, *(n,) * (r - 1))) for r in sorted(K)
+    outputs = own[1] if len(own) > 1 else None
+    first, later = (rows, *own[1:]), (n, *own[1:])
+    flat = (rows * (outputs or 1), n * (outputs or 1))
+    checked = {
+        r: validation.floating_array(f"K[{r}]", K[r], first + later * (r - 1)) for r in sorted(K)
     }
+    dtype = jnp.result_type(*checked.values())
+    kernels = {
+        r: kernel.astype(dtype).reshape(flat[:1] + flat[1:] * (r - 1))
+        for r, kernel in checked.items()
+    }
+    _check_symmetric(kernels[2][: flat[1]])
+    return order, kernels, outputs
+
+
+def _check_symmetric(kernel: Array) -> None:
+    if validation.is_traced(kernel):
+        return
+    square = np.asarray(kernel)
+    if np.abs(square - square.T).max() > _ROUNDING * np.abs(square).max():
+        raise ValueError("K[2] must be symmetric on the training points, and is not")
+
+
+def _checked_labels(y: Any, columns: int, outputs: int | None, loss: losses.Loss) -> Array:
+    """Labels with a flat index, and an axis of labellings behind where there is one."""
+    one = (columns,) if outputs is None else (columns // outputs, outputs)
+    shape = one if np.ndim(y) <= len(one) else (*one, None)
+    y = validation.floating_array("y", y, shape)
+    losses.check_loss(loss, y, outputs)
+    return y.reshape(columns, *y.shape[len(one) :])
 
 
 def _tile(
-    model: Model,
-    params: PyTree,
-    X: Array,
-    rows: int,
-    times: int,
-    length: int,
-    limit: int | None,
+    model: Model, data: TrainingData, times: int, length: int, limit: int | None
 ) -> int | None:
     """How many samples to take at a time, None for all; raises when one would be too many."""
-    n, parameters = len(X), sum(leaf.size for leaf in jax.tree.leaves(params))
+    X, n, params = data.X, len(data.y), data.params
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    rows = len(X) if data.X_test is None else len(X) + len(data.X_test)
+    flat = rows * (data.outputs or 1)
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
-    fixed = times * rows * (n + 1) + 16 * (length * parameters + rows)
+    fixed = times * flat * (n + 1) + 16 * (length * parameters + flat)
     sample = jets.numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
     limit = memory_available() if limit is None else limit
     check_memory(
@@ -230,9 +273,10 @@ def _tile(
     return None if tile >= rows else int(tile)
 
 
-def _is_stiff(kernel: Array, times: Array) -> bool:
-    n = kernel.shape[1]
-    return float(np.linalg.norm(kernel[:n], 2)) * float(times[-1]) / n > _STIFF
+def _largest_rate(kernel: Array, outputs: int | None) -> float:
+    """λ_max / n."""
+    columns = kernel.shape[1]
+    return float(np.linalg.norm(kernel[:columns], 2)) * (outputs or 1) / columns
 
 
 def _solve_from_kernels(
@@ -273,4 +317,5 @@ def _solve_jet(
     kernel = jets.tangent_kernel(model, params, X, X_test) if settings.indicator else None
     start = jets.start_of_jet(params, length)
     data = (params, X, X_test)
-    return solve(settings, equations, start, model(params, everything), kernel, y, times, data)
+    predictions = flat_outputs(model, params, everything)
+    return solve(settings, equations, start, predictions, kernel, y, times, data)

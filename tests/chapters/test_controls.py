@@ -22,7 +22,7 @@ PAIR = re.compile(
 SMALL = {
     "setting": {"widths": [16], "seeds": 2, "samples": 5},
     "tangent-kernel": {
-        "widths": [64, 256, 1024], "seeds": 24, "digit_seeds": 8, "train": 10, "test": 20,
+        "widths": [64, 1024], "seeds": 24, "digit_seeds": 8, "train": 10, "test": 20,
     },
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from nthlib.cli import main
 from nthlib.pipeline import execution, sharing, site
 from nthlib.pipeline.book import UsageError
 
-from .tiny_book import pretend_run, write_chapter
+from .tiny_book import pretend_run, write_chapter, write_claims
 
 
 @pytest.fixture
@@ -176,10 +176,20 @@ def test_list_shows_claims_times_and_state(book, capsys):
     pretend_run(book, "alpha")
     book.chapter_path("beta").write_text("# nothing\n", encoding="utf-8")
     assert main(["list"]) == 0
-    head, _, alpha, beta = capsys.readouterr().out.splitlines()
+    head, _, alpha, *beta = capsys.readouterr().out.splitlines()
     assert head.split() == ["chapter", "claims", "expected", "last", "run", "state"]
     assert alpha.split() == ["alpha", "one", "2.0", "s", "1.0", "s", "(quick)", "up", "to", "date"]
-    assert "one code cell must be tagged parameters" in beta
+    words = " ".join(" ".join(beta).split())
+    assert "one code cell must be tagged parameters" in words
+
+
+def test_long_lists_of_claims_are_wrapped(book, capsys):
+    names = [f"claim-number-{index}" for index in range(9)]
+    write_claims(book, *((name, "alpha", "theorem") for name in names))
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in names)
+    assert max(map(len, out.splitlines())) < 140
 
 
 def test_the_site_is_served_to_this_machine_alone(book):

@@ -1,5 +1,7 @@
 """The tables that ``nth list`` and ``nth check`` print."""
 
+import itertools
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from nthlib.claims import Verdict, format_interval, format_prediction
@@ -10,15 +12,23 @@ from .progress import format_seconds
 from .record import read_record
 from .staleness import make_request
 
+_CELL_WIDTH = 42
+
 
 def chapter_table(book: Book, profile: str) -> str:
     """Return a line for every chapter: claims, expected and last time, stale or not."""
     claims = book.claims().values()
-    lines = [("chapter", "claims", "expected", "last run", "state")]
+    lines: list[tuple[str, ...]] = [("chapter", "claims", "expected", "last run", "state")]
     for name in book.chapter_names():
-        own = ", ".join(claim.id for claim in claims if claim.chapter == name)
-        lines.append((name, own or "-", *_times_and_state(book, name, profile)))
+        own = ", ".join(claim.id for claim in claims if claim.chapter == name) or "-"
+        lines += _wrapped((name, own, *_times_and_state(book, name, profile)))
     return columns(lines)
+
+
+def _wrapped(cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """One line of a table as several, where a cell is long."""
+    parts = (textwrap.wrap(cell, _CELL_WIDTH, break_on_hyphens=False) for cell in cells)
+    return list(itertools.zip_longest(*parts, fillvalue=""))
 
 
 def _times_and_state(book: Book, name: str, profile: str) -> tuple[str, str, str]:

@@ -1,0 +1,191 @@
+"""Gradient descent in steps: the discrete counterpart of the exact dynamics."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from nthlib import losses, progress, validation
+from nthlib.compilation import compiled
+from nthlib.finite_width import check_memory, kernels_of
+from nthlib.flow import Flow, add, split_kernels, training_data, warn_of_coinciding
+from nthlib.outputs import Model, flat_outputs
+
+
+def gradient_descent(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    y: Float[Array, "n *C"],
+    step: float | Float[Array, ""],
+    steps: int | Sequence[int],
+    batch: int | None = None,
+    key: PRNGKeyArray | None = None,
+    X_test: Array | None = None,
+    order: int = 2,
+    *,
+    loss: losses.Loss = "square",
+) -> Flow:
+    """Train a model by θ ← θ − η ∇L(θ), L(θ) = (1/n) Σ ℓ(f_α, y_α), in full or by minibatches.
+
+    Euler's method for :func:`gradient_flow` with step η: after k steps it stands at time kη, with
+    an error of first order in η. For mean square and a kernel at rest it is stable up to
+    η = 2n/λ_max(K^(2)).
+
+    Args:
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``.
+        params: the initial parameters θ_0, any pytree of floating-point arrays.
+        X: training inputs, n along the first axis.
+        y: labels, shape (n,), or (n, C) for a model with C outputs.
+        step: the step η, above zero; it may be traced, and so mapped over by ``vmap``.
+        steps: after how many steps to return predictions and kernels, a sorted list of whole
+            numbers; a single one stands for every step from 0 to that number.
+        batch: samples in a minibatch, at most n; all by default. Every step draws distinct
+            samples anew, and averages the loss over them.
+        key: the random key of the minibatches; step k uses ``fold_in(key, k)``.
+        X_test: test inputs; their predictions and kernel rows follow the training ones.
+        order: the highest kernel returned; 1 returns predictions alone, which is faster.
+        loss: as in :func:`gradient_flow`.
+
+    Returns:
+        A :class:`Flow` with ``times`` = η · steps; ``steps`` counts those taken, and
+        ``valid_until`` is the last returned time before the numbers overflowed, or infinity.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: when the kernels at all returned steps would not fit.
+
+    Warns:
+        UserWarning: when training inputs coincide, or when the descent diverged.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> params = net.init(jax.random.key(1))
+    >>> run = nth.gradient_descent(net, params, X, jnp.ones(3), step=0.1, steps=[0, 5, 10])
+    >>> run.predictions.shape, run.kernels[2].shape
+    ((3, 3), (3, 3, 3))
+    """
+    order = validation.whole_number("order", order, 1)
+    step, marks = _checked_step(step), _checked_steps(steps)
+    data = training_data(model, params, X, y, X_test, loss)
+    batch = _checked_batch(batch, key, len(data.X))
+    _check_room(data.X, data.X_test, data.outputs or 1, len(marks), order)
+    warn_of_coinciding(data.X)
+
+    step = jnp.asarray(step, data.y.dtype)
+    traced = validation.is_traced(data, step, key)
+    descend = compiled(_descend, model, order, loss, batch, data.outputs, not traced)
+    arguments = (data.params, data.X, data.y, step, marks, key, data.X_test)
+    if traced:
+        return descend(*arguments)
+    with progress.bar("gradient descent"):
+        run = jax.block_until_ready(descend(*arguments))
+    if not validation.is_traced(run) and np.isfinite(run.valid_until):
+        warnings.warn(
+            f"gradient descent diverged after t = {float(run.valid_until):.6g}: later rows are NaN "
+            f"(lower the step, now {float(step):.6g})",
+            UserWarning,
+            stacklevel=2,
+        )
+    return run
+
+
+def _checked_step(step: Any) -> Any:
+    if validation.is_traced(step):
+        return step
+    is_scalar = isinstance(step, (jax.Array, np.ndarray)) and step.shape == ()
+    return validation.positive_number("step", step.item() if is_scalar else step)
+
+
+def _checked_steps(steps: Any) -> np.ndarray:
+    if np.ndim(steps) == 0:
+        return np.arange(validation.whole_number("steps", steps, 0) + 1)
+    marks = [validation.whole_number("steps", mark, 0) for mark in np.asarray(steps).ravel()]
+    if np.ndim(steps) != 1 or not marks or sorted(marks) != marks:
+        raise ValueError("steps must be a whole number or a sorted list of whole numbers")
+    return np.asarray(marks)
+
+
+def _checked_batch(batch: Any, key: Any, n: int) -> int | None:
+    if batch is None:
+        if key is not None:
+            raise ValueError("key is for minibatches: give batch as well, or leave it out")
+        return None
+    batch = validation.whole_number("batch", batch, 1)
+    if batch > n:
+        raise ValueError(f"batch must be at most the number of samples {n}, got {batch}")
+    if key is None:
+        raise ValueError("batch needs a key, from which the minibatches are drawn")
+    return batch
+
+
+def _check_room(X: Array, X_test: Array | None, outputs: int, rows: int, order: int) -> None:
+    n = len(X) * outputs
+    flat = n + (0 if X_test is None else len(X_test) * outputs)
+    numbers = rows * flat * sum(n ** (r - 1) for r in range(1, order + 1))
+    check_memory(X.dtype.itemsize * numbers, None, "a list of fewer steps, or a lower order")
+
+
+def _descend(
+    model: Model,
+    order: int,
+    loss: losses.Loss,
+    batch: int | None,
+    outputs: int | None,
+    show_progress: bool,
+    params: PyTree,
+    X: Array,
+    y: Array,
+    step: Array,
+    marks: Array,
+    key: PRNGKeyArray | None,
+    X_test: Array | None,
+) -> Flow:
+    residual = losses.driving_residual(loss, outputs)
+    labels = y.reshape(len(X), -1)
+
+    def move(k: Array, moved: PyTree) -> PyTree:
+        inputs, targets = X, y
+        if batch is not None and key is not None:
+            drawn = jax.random.fold_in(key, k)
+            chosen = jax.random.choice(drawn, len(X), (batch,), replace=False)
+            inputs, targets = X[chosen], labels[chosen].reshape(-1)
+        predictions, pull = jax.vjp(
+            lambda theta: flat_outputs(model, theta, inputs), add(params, moved)
+        )
+        (motion,) = pull(-residual(predictions, targets) / len(inputs))
+        if show_progress:
+            progress.report(k, marks[-1])
+        return jax.tree.map(lambda now, velocity: now + step * velocity, moved, motion)
+
+    def to_mark(state: Any, span: tuple[Array, Array]) -> tuple[Any, Any]:
+        moved, last, overflowed = state
+        moved = jax.lax.fori_loop(*span, move, moved)
+        found = kernels_of(model, add(params, moved), X, order, X_test)
+        finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((moved, found))])
+        overflowed = overflowed | ~finite.all()
+        last = jax.tree.map(lambda old, new: jnp.where(overflowed, old, new), last, moved)
+        found = jax.tree.map(lambda leaf: jnp.where(overflowed, jnp.nan, leaf), found)
+        return (moved, last, overflowed), (found, ~overflowed)
+
+    still = jax.tree.map(jnp.zeros_like, params)
+    spans = (jnp.concatenate([jnp.zeros_like(marks[:1]), marks[:-1]]), marks)
+    (_, last, overflowed), (found, reached) = jax.lax.scan(
+        to_mark, (still, still, jnp.array(False)), spans
+    )
+    times = step * marks.astype(y.dtype)
+    predictions, kernels = split_kernels(found, outputs)
+    return Flow(
+        times=times,
+        predictions=predictions,
+        kernels=kernels,
+        params=add(params, last),
+        valid_until=jnp.where(overflowed, jnp.where(reached, times, 0.0).max(), jnp.inf),
+        steps=marks[-1],
+        rejected_steps=jnp.zeros_like(marks[-1]),
+    )

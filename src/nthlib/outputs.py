@@ -1,0 +1,49 @@
+"""Models with several outputs: a sample and an output make one index.
+
+A model returns one number a sample, shape (N,), or C of them, shape (N, C). Every equation of
+the hierarchy holds for the flat index αC + c as it stands: there the library works, and its
+doors split the axes again.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+Model = Callable[[PyTree, Array], Float[Array, "N *C"]]
+
+
+def flat_outputs(model: Model, params: PyTree, X: Array) -> Float[Array, " NC"]:
+    """The outputs of all samples in one row, those of the first sample first."""
+    return model(params, X).reshape(-1)
+
+
+def field_labels(model: Model, params: PyTree, X: Array) -> tuple[Array, Array]:
+    """For every flat index its input and the unit vector of its output, (nC, ..) and (nC, C)."""
+    outputs = jax.eval_shape(flat_outputs_of_one(model), params, X[0]).size
+    units = jnp.eye(outputs, dtype=X.dtype)
+    return jnp.repeat(X, outputs, axis=0), jnp.tile(units, (len(X), 1))
+
+
+def field(model: Model, params: PyTree, x: Array, unit: Array) -> PyTree:
+    """V = ∇f_c(x), the gradient of the output that ``unit`` picks."""
+    outputs, pull = jax.vjp(lambda theta: flat_outputs_of_one(model)(theta, x), params)
+    return pull(unit.astype(outputs.dtype))[0]
+
+
+def flat_outputs_of_one(model: Model) -> Callable[[PyTree, Array], Array]:
+    """The outputs of a single input, shape (C,), with C = 1 for a model that returns (N,)."""
+    return lambda params, x: flat_outputs(model, params, x[None])
+
+
+def split_axes(array: Any, axes: Iterable[int], outputs: int | None) -> Any:
+    """Split the flat axes of an array into samples and outputs; nothing for outputs None."""
+    if outputs is None or array is None:
+        return array
+    chosen = set(axes)
+    shape: list[int] = []
+    for axis, size in enumerate(array.shape):
+        shape.extend((size // outputs, outputs) if axis in chosen else (size,))
+    return array.reshape(shape)
