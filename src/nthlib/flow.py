@@ -50,7 +50,7 @@ def gradient_flow(
 ) -> Flow:
     """Train a model by gradient flow on L(θ) = (1/n) Σ ℓ(f_α, y_α), from time zero.
 
-    ℓ = |f − y|²/2 by default.
+    ℓ = ‖f − y‖²/2 by default.
 
     ∂_t θ = −∇L(θ) is integrated with Dopri8. The state is the displacement θ − θ_0, whose
     error stays small next to the O(1/m) movement of the kernel, and the absolute tolerance is

@@ -36,7 +36,7 @@ _ROUNDING = 1e-6
 def driving_residual(loss: Loss, outputs: int | None = None) -> Callable[[Array, Array], Array]:
     """The function (f, y) -> ∂ℓ/∂f of flat arrays, the outputs of a sample next to each other.
 
-    ``loss`` is "square", ℓ = |f − y|²/2; "logistic", ℓ = ln(1 + e^{−yf}) with y = ±1, summed over
+    ``loss`` is "square", ℓ = ‖f − y‖²/2; "logistic", ℓ = ln(1 + e^{−yf}) with y = ±1, summed over
     the outputs; "softmax", ℓ = −Σ_c y_c ln softmax(f)_c with probabilities y; or a differentiable
     function (f, y) -> ℓ of one sample: of scalars, or of vectors (C,) when there are ``outputs``.
 
