@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup book test lint serve bench lock clean
+.PHONY: setup book test test-full lint serve bench lock clean
 
 setup: $(READY)
 
@@ -22,6 +22,10 @@ book: $(READY)
 
 # Linters first: they fail fastest. The chapters run at profile smoke into a folder of their own.
 test: lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+# Those too that are slow and cover code that others cover as well.
+test-full: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(READY)

@@ -57,7 +57,10 @@ HIGH_ORDER = {
 }
 
 
-@pytest.mark.parametrize("activation", HIGH_ORDER)
+@pytest.mark.parametrize(
+    "activation",
+    [pytest.param(a, marks=[pytest.mark.slow] * (a in ("erf", "sigmoid"))) for a in HIGH_ORDER],
+)
 def test_closed_forms_agree_with_the_definition(activation):
     function, settings, n_test, nested = HIGH_ORDER[activation]
     net, params = network(width=3, dim=2, activation=function, **settings)
@@ -76,7 +79,9 @@ def test_closed_forms_agree_with_the_definition(activation):
     assert relative_difference(closed[4], expected) <= 1e-10
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "depth", [1, 2, *(pytest.param(H, marks=pytest.mark.slow) for H in (3, 4))]
+)
 def test_order_five_agrees_with_the_definition(depth):
     """The closed K^(4) pushed forward, nested derivatives alone, and the recursion."""
     activation = (jax.nn.gelu, jax.nn.softplus, nth.erf, jnp.tanh)[depth - 1]
@@ -155,7 +160,7 @@ def test_renaming_samples_renames_the_kernels(seed, factor, order):
         assert relative_difference(negated[r], (-1) ** r * K[r]) <= 1e-12
 
 
-@pytest.mark.parametrize("name", ["skip", "convolution"])
+@pytest.mark.parametrize("name", [pytest.param("skip", marks=pytest.mark.slow), "convolution"])
 def test_other_models_have_their_higher_kernels(name):
     model, params, X = other_model(name)
     X, X_test = X[:2], X[2:]

@@ -275,7 +275,11 @@ def test_relu_has_no_limit_of_higher_order(activation, order):
     assert nth.limit_kernel(net, X).shape == (2, 2)
 
 
-@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.softplus], ids=["tanh", "softplus"])
+@pytest.mark.parametrize(
+    "activation",
+    [jnp.tanh, pytest.param(jax.nn.softplus, marks=pytest.mark.slow)],
+    ids=["tanh", "softplus"],
+)
 def test_wide_networks_have_this_fourth_order_mean(activation):
     """m·K_0^(4) of one hidden layer has this mean at every width; z-scores, and a control.
 
@@ -337,7 +341,7 @@ def test_the_estimate_of_order_two_tends_to_the_recursion():
     assert z.max() < 5
 
 
-@pytest.mark.parametrize(("depth", "dim"), [(1, 4), (2, 2)])
+@pytest.mark.parametrize(("depth", "dim"), [(1, 4), pytest.param(2, 2, marks=pytest.mark.slow)])
 def test_where_there_is_no_quadrature_the_limit_is_the_estimate(monkeypatch, depth, dim):
     """Beyond three directions and beyond one layer; by default with far more networks."""
     small = functools.partial(nth.limit_kernel_estimate, width=4, draws=4)

@@ -71,6 +71,8 @@ def integrate(
         event=event,
         max_steps=max_steps,
         throw=False,
+        # Nothing here is differentiated backwards, and this traces a plain loop.
+        adjoint=diffrax.ForwardMode(),
         progress_meter=progress.BarMeter() if show_progress else diffrax.NoProgressMeter(),
     )
     observed, last = solution.ys
