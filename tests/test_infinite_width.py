@@ -119,7 +119,7 @@ def test_the_limit_may_stand_inside_a_compiled_function():
 
 @pytest.mark.parametrize(
     ("depth", "activation"),
-    [(1, nth.relu), (2, jnp.tanh), (3, jax.nn.softplus)],
+    [(1, nth.relu), (2, jnp.tanh), pytest.param(3, jax.nn.softplus, marks=pytest.mark.slow)],
     ids=["relu", "tanh", "softplus"],
 )
 def test_wide_networks_have_this_mean(depth, activation):
@@ -239,6 +239,7 @@ def test_only_the_directions_that_the_inputs_span_are_integrated_over(dtype):
     np.testing.assert_allclose(spanned @ spanned.T, X @ X.T, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_one_layer_in_float32_stays_float32():
     net, X = nth.FullyConnected(1, 1, 1), jnp.asarray(LINE)
     single = nth.limit_kernel(net, X.astype(jnp.float32), 4)
@@ -316,6 +317,7 @@ def test_the_estimate_agrees_with_the_quadrature():
     assert z.max() > 1e-2
 
 
+@pytest.mark.slow
 def test_the_deep_estimate_varies_as_much_as_it_says():
     """Depth 2: equal keys give equal bits, and others differ by their standard errors."""
     net, X = nth.FullyConnected(2, 1, 2, sigma_a=0.5), unit_rows(2, 2)

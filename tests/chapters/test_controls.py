@@ -149,7 +149,7 @@ def closed_kernels(*arguments):
 """
 
 
-@pytest.mark.parametrize("wrong", [None, 4])
+@pytest.mark.parametrize("wrong", [pytest.param(None, marks=pytest.mark.slow), 4])
 def test_a_wrong_factor_in_a_kernel_turns_the_ledger_red(wrong, tmp_path, monkeypatch):
     library = tmp_path / "lib" / "nthlib"
     shutil.copytree(ROOT / "src" / "nthlib", library)

@@ -94,6 +94,7 @@ def real_book(tmp_path_factory, worker_id) -> Book:
 def _nth(folder: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "nthlib.cli", *arguments]
     environment = {**os.environ, "NTH_BUILD_DIR": str(folder)}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # small programs, run once each
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
