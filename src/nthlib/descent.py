@@ -37,7 +37,8 @@ def gradient_descent(
     η = 2n/λ_max(K^(2)).
 
     Args:
-        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``.
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``, that
+            computes each output from its own row of X alone.
         params: the initial parameters θ_0, any pytree of floating-point arrays.
         X: training inputs, n along the first axis.
         y: labels, shape (n,), or (n, C) for a model with C outputs.
@@ -52,7 +53,7 @@ def gradient_descent(
         loss: as in :func:`gradient_flow`.
 
     Returns:
-        A :class:`Flow` with ``times`` = η · steps; ``steps`` counts those taken, and
+        A :class:`Flow` with ``times`` = η · steps; ``steps`` is the last of those asked for, and
         ``valid_until`` is the last returned time before the numbers overflowed, or infinity.
 
     Raises:
@@ -61,6 +62,8 @@ def gradient_descent(
 
     Warns:
         UserWarning: when training inputs coincide, or when the descent diverged.
+
+    Works under ``jit`` and ``vmap``.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=1)

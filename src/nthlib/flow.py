@@ -57,15 +57,18 @@ def gradient_flow(
     ``rtol`` divided by √(number of parameters).
 
     Args:
-        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``.
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``, that
+            computes each output from its own row of X alone.
         params: the initial parameters θ_0, any pytree of floating-point arrays.
         X: training inputs, n along the first axis.
         y: labels, shape (n,), or (n, C) for a model with C outputs.
         times: sorted times from which predictions and kernels are returned, none negative.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
-        order: the highest kernel returned; 1 returns predictions alone, which is faster.
-        loss: "square", "logistic" (labels ±1), "softmax" (cross-entropy of C outputs with
-            probabilities y) or a function (f, y) -> ℓ of one sample.
+        order: the highest kernel returned; 1 returns predictions alone, with empty ``kernels``,
+            which is faster.
+        loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
+            outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
+            vectors (C,) when there are C outputs.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up and the flow is marked invalid.
 

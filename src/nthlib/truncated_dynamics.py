@@ -27,7 +27,8 @@ class TruncatedSolution(NamedTuple):
     ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n) or
     (T, N, n, labellings), a read-only view where it does not move; for C outputs every axis N
     or n is followed by one of C;
-    ``valid_until``: the time of blow-up, infinity when there is none; later rows are NaN;
+    ``valid_until``: the time of blow-up, or at which the solver gave up, and infinity when the last
+    time was reached; later rows are NaN;
     ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points; below zero the residual
     grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the exact solution.
     ``error_indicator``, like ``predictions``, on request: the leading part of network minus

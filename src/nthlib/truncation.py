@@ -50,8 +50,9 @@ def truncated_hierarchy(
     """Integrate the truncated hierarchy of level p from initial kernels.
 
     The hierarchy's equations with ∂_t K̃^(p) = 0, started from the kernels of a finite network
-    (Huang and Yau 2020, section 2.2 and Theorem 2.6). For even p the error is of order m^{−p/2};
-    odd p gains nothing over p − 1, since K^(p+1) has a mean of the same order as K^(p).
+    (Huang and Yau 2020, section 2.2 and Theorem 2.6). For the paper's networks and even p the
+    error is of order m^{−p/2}; odd p gains nothing over p − 1, since K^(p+1) has a mean of the
+    same order as K^(p).
     p = 2 is the frozen kernel, kernel regression as a dynamics, solved exactly for mean square.
 
     Args:
@@ -67,8 +68,9 @@ def truncated_hierarchy(
             is the signature.
         solver: "explicit" (Dopri8), "implicit" (Kvaerno5, for λ_max t/n beyond some thousand) or
             "auto", which looks at the largest eigenvalue of K^(2) and the last time.
-        loss: "square", "logistic" (labels ±1), "softmax" (cross-entropy of C outputs with
-            probabilities y) or a function (f, y) -> ℓ of one sample.
+        loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
+            outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
+            vectors (C,) when there are C outputs.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, which
             takes the kernels to order p + 2 for even p, p + 1 for odd p.
         rtol: relative tolerance of the solver.
@@ -147,15 +149,17 @@ def truncated_flow(
     explicit, and takes about λ_max t/(5n) steps once the horizon is long.
 
     Args:
-        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``.
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``, that
+            computes each output from its own row of X alone.
         params: the initial parameters θ_0, any pytree of floating-point arrays.
         X: training inputs, n along the first axis.
         y: labels, shape (n,), or (n, C) for a model with C outputs.
         times: sorted times, none negative.
         order: the level p, at least 2.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
-        loss: "square", "logistic" (labels ±1), "softmax" (cross-entropy of C outputs with
-            probabilities y) or a function (f, y) -> ℓ of one sample.
+        loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
+            outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
+            vectors (C,) when there are C outputs.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, at
             the cost of a run of order p + 2 for even p, p + 1 for odd p.
         rtol: relative tolerance of the solver.
