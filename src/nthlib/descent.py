@@ -84,10 +84,7 @@ def gradient_descent(
     traced = validation.is_traced(data, step, key)
     descend = compiled(_descend, model, order, loss, batch, data.outputs, not traced)
     arguments = (data.params, data.X, data.y, step, marks, key, data.X_test)
-    if traced:
-        return descend(*arguments)
-    with progress.bar("gradient descent"):
-        run = jax.block_until_ready(descend(*arguments))
+    run: Flow = progress.run("gradient descent", descend, *arguments, shown=not traced)
     if not validation.is_traced(run) and np.isfinite(run.valid_until):
         warnings.warn(
             f"gradient descent diverged after t = {float(run.valid_until):.6g}: later rows are NaN "

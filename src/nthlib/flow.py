@@ -101,10 +101,7 @@ def gradient_flow(
     traced = validation.is_traced(data, times)
     solve = compiled(_solve, model, order, loss, rtol, max_steps, not traced, data.outputs)
     arguments = (data.params, data.X, data.y, times, data.X_test)
-    if traced:
-        return solve(*arguments)
-    with progress.bar("gradient flow"):
-        flow = jax.block_until_ready(solve(*arguments))
+    flow: Flow = progress.run("gradient flow", solve, *arguments, shown=not traced)
     # Called with constants inside a compiled function, the result is traced all the same.
     if not validation.is_traced(flow) and np.isfinite(flow.valid_until):
         warnings.warn(

@@ -1,7 +1,7 @@
 """A progress bar for long integrations: silent for short ones, nothing in a compiled sweep."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import diffrax
@@ -65,6 +65,14 @@ def report(done: Array, total: Array) -> None:
     """Move the innermost open bar from inside a compiled loop, once a hundredth of the way."""
     moves = (100 * (done + 1)) // total > (100 * done) // total
     jax.lax.cond(moves, lambda: jax.debug.callback(_advance, (done + 1) / total), lambda: None)
+
+
+def run(description: str, program: Callable[..., Any], *arguments: Any, shown: bool) -> Any:
+    """What a compiled program returns; with a bar until it is done, where one is ``shown``."""
+    if not shown:
+        return program(*arguments)
+    with bar(description):
+        return jax.block_until_ready(program(*arguments))
 
 
 @contextlib.contextmanager

@@ -88,15 +88,12 @@ def frozen_solution(K: dict[int, Array], y: Array, times: Array, n: int) -> Trun
 
 def run(solve: Callable[..., Any], settings: Settings, *arguments: Any) -> TruncatedSolution:
     """Solve, with a bar and with warnings where the numbers can be looked at."""
-    if not settings.show_progress:
-        solution, stopped = solve(*arguments)
-    else:
-        with progress.bar("truncated hierarchy"):
-            solution, stopped = jax.block_until_ready(solve(*arguments))
+    shown = settings.show_progress
+    solution, stopped = progress.run("truncated hierarchy", solve, *arguments, shown=shown)
     # Called with constants inside a compiled function, the result is traced all the same.
     if not validation.is_traced(solution):
         _warn(solution, np.asarray(stopped), settings)
-    return solution
+    return with_output_axes(solution, settings.outputs)
 
 
 def _warn(solution: TruncatedSolution, stopped: np.ndarray, settings: Settings) -> None:

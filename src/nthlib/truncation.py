@@ -123,7 +123,7 @@ def truncated_hierarchy(
     bar = not traced and y.ndim == 1
     settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
     solve = compiled(_solve_from_kernels, settings, method == "tensors")
-    return with_output_axes(run(solve, settings, K, y, times), outputs)
+    return run(solve, settings, K, y, times)
 
 
 def truncated_flow(
@@ -200,8 +200,7 @@ def truncated_flow(
         order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs
     )
     solve = compiled(_solve_jet, model, settings, tile)
-    solution = run(solve, settings, data.params, data.X, data.y, times, data.X_test)
-    return with_output_axes(solution, data.outputs)
+    return run(solve, settings, data.params, data.X, data.y, times, data.X_test)
 
 
 def _length(order: int, *, indicator: bool) -> int:
