@@ -20,11 +20,12 @@ $(READY): requirements.lock pyproject.toml
 book: $(READY)
 	$(BIN)/nth book
 
-# Linters first: they fail fastest. The chapters run at profile smoke into a folder of their own.
+# Linters first: they fail fastest. A sample of the chapters runs at profile smoke, into a folder
+# of its own.
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
-# Those too that are slow and cover code that others cover as well.
+# Every chapter at profile smoke, and the slow tests of code that others cover as well.
 test-full: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 

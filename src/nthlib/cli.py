@@ -110,12 +110,15 @@ def run(
 
 
 @nth.command()
-def build() -> int:
+@click.option(
+    "--allow-missing", is_flag=True, help="Show chapters that have never run, without results."
+)
+def build(allow_missing: bool) -> int:
     """Build the site in build/html from the chapters as they were last run.
 
     Runs no chapter.
     """
-    return _build(Book.find())
+    return _build(Book.find(), allow_missing)
 
 
 @nth.command("book")
@@ -236,11 +239,11 @@ def _known_chapters(book: Book, names: Sequence[str]) -> list[str]:
     return [name for name in known if name in names] if names else known
 
 
-def _build(book: Book) -> int:
+def _build(book: Book, allow_missing: bool = False) -> int:
     from nthlib.pipeline.site import SiteError, build_site
 
     try:
-        page = build_site(book)
+        page = build_site(book, allow_missing=allow_missing)
     except SiteError as error:
         click.echo(f"nth: {error}", err=True)
         return FAILED

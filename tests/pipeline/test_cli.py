@@ -34,7 +34,7 @@ def built(monkeypatch):
     """Record that the site was built, and build nothing."""
     books = []
 
-    def build(book):
+    def build(book, allow_missing):
         books.append(book)
         return book.html_dir / "index.html"
 
@@ -155,7 +155,7 @@ def test_book_runs_and_builds_and_shows_what_failed_as_last_run(book, built, mon
 
 
 def test_a_site_that_cannot_be_built_is_status_1(book, monkeypatch, capsys):
-    def fail(book):
+    def fail(book, allow_missing):
         raise site.SiteError("a page is missing")
 
     monkeypatch.setattr(site, "build_site", fail)

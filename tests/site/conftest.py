@@ -16,6 +16,7 @@ from small_book import (
     EXERCISES,
     INTRO,
     ROOT,
+    SAMPLE,
     TOC,
     example_notebook,
     example_record,
@@ -75,8 +76,11 @@ class SmokeBook(Book):
 
 
 @pytest.fixture(scope="session")
-def real_book(tmp_path_factory, worker_id) -> Book:
+def real_book(tmp_path_factory, worker_id, pytestconfig) -> Book:
     """The real book, run at profile smoke and built, once for all workers of a test run.
+
+    Where slow tests are left out, a sample of the chapters runs, and the others are shown
+    without results.
 
     All goes to a folder of the test run; build/ stays as it is.
     """
@@ -86,8 +90,9 @@ def real_book(tmp_path_factory, worker_id) -> Book:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "html").is_dir():  # else another worker has built it
-            _nth(folder, "run", "--profile", "smoke", "--jobs", "2")
-            _nth(folder, "build")
+            sample = SAMPLE if pytestconfig.option.markexpr == "not slow" else ()
+            _nth(folder, "run", *sample, "--profile", "smoke", "--jobs", "2")
+            _nth(folder, "build", *(["--allow-missing"] if sample else []))
     return SmokeBook(ROOT, folder)
 
 

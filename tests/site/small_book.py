@@ -12,6 +12,9 @@ from nthlib.pipeline.record import Record
 
 ROOT = Path(__file__).parents[2]
 
+# The chapters that `make test` runs: some of every part, and what is cheap.
+SAMPLE = ("setting", "hierarchy", "kernel-drift", "discrete-steps", "derivation", "performance")
+
 TOC = """\
 format: jb-book
 root: book/intro

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from small_book import ROOT
+from small_book import ROOT, SAMPLE
 
 from nthlib.pipeline.book import Book
 from nthlib.pipeline.sharing import site_server
@@ -84,8 +84,7 @@ class Visit:
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
 
     def open(self, path: str) -> Page:
-        self.page.goto(f"{self.address}/{path}")
-        self.page.wait_for_load_state("networkidle")
+        self.page.goto(f"{self.address}/{path}", wait_until="load")
         # `MathJax` is there on pages with formulas alone
         self.page.evaluate("() => window.MathJax?.startup?.promise")
         self.page.evaluate("() => document.fonts.ready.then(() => null)")
@@ -133,7 +132,10 @@ def test_a_page_renders_without_a_network(visit, name):
     assert seen.trouble == []
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(c, marks=[pytest.mark.slow] * (c not in SAMPLE)) for c in CHAPTERS],
+)
 def test_a_chapter_is_complete(visit, name):
     seen = visit()
     page = seen.open(f"{Book(ROOT).executed_pages()[name]}.html")
@@ -150,7 +152,8 @@ def test_a_chapter_is_complete(visit, name):
 
 def test_the_front_page_opens_and_leads_on(visit):
     seen = visit()
-    page = seen.open("index.html")
+    page = seen.page
+    page.goto(f"{seen.address}/index.html")
     page.wait_for_url("**/book/intro.html")
     page.get_by_role("link", name="Next").click()
     page.wait_for_url(f"**/{PAGES[1]}.html")

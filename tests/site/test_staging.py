@@ -52,10 +52,22 @@ def test_a_notebook_of_another_run_than_its_record_is_not_shown(stage, small_boo
         stage()
 
 
-def test_a_placeholder_may_stand_for_a_chapter_that_never_ran(stage, small_book):
+PARAMETERS = """
+```{code-cell} ipython3
+:tags: [parameters]
+
+profile = "quick"
+```
+"""
+
+
+def test_a_chapter_that_never_ran_may_be_shown_without_results(stage, small_book):
+    with small_book.chapter_path("example").open("a") as chapter:
+        chapter.write(PARAMETERS)
     (small_book.claims_dir / "example.json").unlink()
-    page = stage(allow_missing=True) / "book" / "chapters" / "example.md"
-    assert page.read_text().startswith("# One example\n\nThis chapter has not been run yet.")
+    cells = staged_chapter(stage(allow_missing=True)).cells
+    assert cells[0].source.startswith("(example)=\n# One example\n\n:::{admonition} Not run yet")
+    assert not any(cell.get("outputs") for cell in cells)
 
 
 def test_a_page_without_source_is_named(stage, small_book):

@@ -252,6 +252,12 @@ def chapter_note(record: Record) -> str:
     return f":::{{admonition}} Not the default run\n:class: note\n{text}\n:::"
 
 
+def missing_note(name: str) -> str:
+    """Says, at the top of a chapter that has not been run, why it shows no results."""
+    text = f"This chapter has not been run here, so that it shows no results: `nth run {name}`."
+    return f":::{{admonition}} Not run yet\n:class: warning\n{text}\n:::"
+
+
 def chapter_footer(record: Record, page: str) -> str:
     """The line below a chapter: when and how it was run, and the notebook to download."""
     parts = [

@@ -38,7 +38,7 @@ def build_site(book: Book, *, allow_missing: bool = False) -> Path:
 
     Args:
         book: the book to build.
-        allow_missing: build a placeholder page for a chapter that has not been run.
+        allow_missing: show a chapter that has not been run without results.
 
     Raises:
         SiteError: naming the chapter without a run, the warnings of Sphinx, or the pages

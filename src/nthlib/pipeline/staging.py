@@ -15,9 +15,10 @@ import nbformat
 from nthlib.claims import VERDICT_MIME
 
 from .book import Book
+from .chapter import load_chapter
 from .ledger import Record, read_record
 from .mathjax import mathjax_files
-from .pages import chapter_footer, chapter_note, chapter_titles, fill_page
+from .pages import chapter_footer, chapter_note, fill_page, missing_note
 from .staleness import one_unit
 
 _SETTINGS = ("_config.yml", "_toc.yml")
@@ -35,7 +36,7 @@ def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> Non
     Args:
         book: the book.
         mathjax: the installed MathJax package.
-        allow_missing: put a placeholder in the place of a chapter that has not been run.
+        allow_missing: show a chapter that has not been run without results, and say so.
 
     Raises:
         StagingError: when a page of ``_toc.yml`` has no source, or a chapter no finished run.
@@ -95,10 +96,14 @@ def _executed(book: Book, page: str, name: str, allow_missing: bool) -> tuple[st
         text = nbformat.writes(staged_notebook(notebook, record, page))
         return f"{page}.ipynb", text
     if not allow_missing:
-        raise StagingError(f"chapter {name} has no finished run; run it with: nth run {name}")
-    title = chapter_titles(book)[name]
-    text = f"# {title}\n\nThis chapter has not been run yet. Run it with `nth run {name}`.\n"
-    return f"{page}.md", text
+        raise StagingError(
+            f"chapter {name} has no finished run; run it with: nth run {name}\n"
+            "or show it without results: nth build --allow-missing"
+        )
+    notebook = load_chapter(book, name).notebook()
+    # Its labels stay, so that other pages can refer to them.
+    _insert_below_title(notebook, missing_note(name))
+    return f"{page}.ipynb", nbformat.writes(notebook)
 
 
 def _drop_verdict_data(notebook: Any) -> None:
