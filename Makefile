@@ -43,7 +43,7 @@ bench: $(READY)
 
 # No addresses of package registries in the lock file, so that it installs from any mirror.
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --extra book --extra test --universal --fork-strategy fewest \
+	$(BIN)/uv pip compile pyproject.toml --extra book --extra cluster --extra test --universal --fork-strategy fewest \
 	  --python-version 3.11 --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:

@@ -30,6 +30,10 @@ def measure(width, key):
     return {"a": jax.random.normal(key)}
 
 
+def cell(case):
+    return case
+
+
 GOOD = {
     nth.FullyConnected: {"dim": 3, "width": 4, "depth": 2},
     nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
@@ -62,6 +66,7 @@ GOOD = {
         "order": 3,
     },
     nth.sweep: {"measure": measure, "widths": [2], "seeds": 2},
+    nth.run_cells: {"measure": cell, "cases": [1, 2]},
     nth.fit_exponent: {"table": table()},
     nth.sphere: {"key": KEY, "n": 2, "dim": 3},
     nth.teacher_labels: {"teacher": NET, "key": KEY, "X": X},
@@ -78,7 +83,12 @@ WHOLE = [
     ("2", TypeError, "must be a whole number"),
     (jnp.array([2]), TypeError, "must be a whole number"),
 ]
+HUGE = 10**400  # beyond every float, and beyond what a message should print
+ORDERS = [*WHOLE, (33, ValueError, "must be at most 32"), (HUGE, ValueError, "must be at most 32")]
+STEP_COUNTS = [*WHOLE, (2**31, ValueError, "must be below 2")]
 LOSSES = [
+    (jnp.ones((2, 2)), TypeError, 'must be "square"'),
+    (jnp.sin, TypeError, "must be a function"),
     ("hinge", ValueError, 'must be "square"'),
     (3, TypeError, 'must be "square"'),
     ("softmax", ValueError, "needs a model with two or more outputs"),
@@ -93,6 +103,7 @@ POSITIVE = [
     ("1", TypeError, "must be a number"),
     (True, TypeError, "must be a number"),
     (1j, TypeError, "must be a number"),
+    (HUGE, ValueError, "must be finite and above 0, got inf"),
 ]
 TOLERANCES = [*POSITIVE, (2.0, ValueError, "must be below 1")]
 INPUTS = [
@@ -107,6 +118,7 @@ INPUTS = [
     (jnp.ones((3, 3), bool), TypeError, "must hold floats"),
     (jnp.ones((3, 3), complex), TypeError, "must hold floats"),
     ([[1.0], [1.0, 2.0]], TypeError, "must be an array of floats"),
+    (HUGE, TypeError, "must be an array of floats"),
     (np.array([["a"] * 3]), TypeError, "must be an array of floats|must hold floats"),
 ]
 LABELS = [
@@ -144,8 +156,15 @@ ACTIVATIONS = [
     ("tanh", TypeError, "must be a function"),
     ([jnp.tanh], TypeError, "must be a function"),
     (lambda z: None, ValueError, "shape it was given"),
+    (
+        jnp.ones((2, 2)),
+        TypeError,
+        r"must be a function of an array, got an array of shape \(2, 2\)$",
+    ),
 ]
 MODELS = [
+    (jnp.sin, TypeError, r"must take \(params, X\)"),
+    (jnp.ones((2, 2)), TypeError, r"must be a callable .* got an array of shape \(2, 2\)$"),
     ("net", TypeError, "must be a callable"),
     (None, TypeError, "must be a callable"),
     (lambda p, Z: Z[:2], ValueError, r"must return shape \(3,\)"),
@@ -166,10 +185,11 @@ TABLE = {
     (nth.kernels, "params"): PARAMETERS,
     (nth.kernels, "X"): INPUTS,
     (nth.kernels, "X_test"): INPUTS,
-    (nth.kernels, "order"): WHOLE,
+    (nth.kernels, "order"): ORDERS,
     (nth.kernels, "method"): [
         ("fast", ValueError, 'must be "auto"'),
         (None, ValueError, 'must be "auto"'),
+        (np.array(["auto", "closed"]), ValueError, 'must be "auto"'),
     ],
     (nth.kernels, "memory_limit"): [*WHOLE, (50, MemoryError, "of 50 bytes")],
     (nth.layer_kernels, "net"): NOT_A_NETWORK,
@@ -177,11 +197,11 @@ TABLE = {
     (nth.layer_kernels, "X"): INPUTS,
     (nth.limit_kernel, "net"): NOT_A_NETWORK,
     (nth.limit_kernel, "X"): [*INPUTS, (X.at[1].set(0.0), ValueError, "must not hold a zero")],
-    (nth.limit_kernel, "order"): WHOLE,
+    (nth.limit_kernel, "order"): [*ORDERS, (32, MemoryError, "$")],
     (nth.limit_kernel_estimate, "net"): NOT_A_NETWORK,
     (nth.limit_kernel_estimate, "X"): INPUTS,
     (nth.limit_kernel_estimate, "order"): [
-        *WHOLE,
+        *ORDERS,
         (1, ValueError, "must be at least 2"),
         (3, ValueError, "must be even"),
     ],
@@ -194,10 +214,10 @@ TABLE = {
     (nth.gradient_flow, "y"): [*LABELS, (jnp.ones((3, 1)), ValueError, "must have shape")],
     (nth.gradient_flow, "times"): TIME_POINTS,
     (nth.gradient_flow, "X_test"): INPUTS,
-    (nth.gradient_flow, "order"): WHOLE,
+    (nth.gradient_flow, "order"): [*ORDERS, (32, MemoryError, "$")],
     (nth.gradient_flow, "loss"): LOSSES,
     (nth.gradient_flow, "rtol"): TOLERANCES,
-    (nth.gradient_flow, "max_steps"): WHOLE,
+    (nth.gradient_flow, "max_steps"): STEP_COUNTS,
     (nth.gradient_descent, "model"): MODELS,
     (nth.gradient_descent, "params"): PARAMETERS,
     (nth.gradient_descent, "X"): INPUTS,
@@ -214,6 +234,9 @@ TABLE = {
         ([2, 1], ValueError, "a whole number or a sorted list"),
         ([[1, 2]], ValueError, "a whole number or a sorted list"),
         ("all", TypeError, "must be a whole number"),
+        ([[1.0], [1.0, 2.0]], TypeError, "must be a whole number"),
+        (HUGE, ValueError, "must be below 2"),
+        (2**31 - 1, MemoryError, "$"),
     ],
     (nth.gradient_descent, "batch"): [
         *WHOLE,
@@ -221,7 +244,7 @@ TABLE = {
         (2, ValueError, "needs a key"),
     ],
     (nth.gradient_descent, "X_test"): INPUTS,
-    (nth.gradient_descent, "order"): WHOLE,
+    (nth.gradient_descent, "order"): [*ORDERS, (32, MemoryError, "$")],
     (nth.gradient_descent, "loss"): LOSSES,
     (nth.truncated_hierarchy, "K"): [
         ([1, 2], TypeError, "must be a dict of kernels"),
@@ -233,17 +256,21 @@ TABLE = {
         ({1: K[1], 2: jnp.ones(3)}, ValueError, r"\[2\] must have shape"),
         ({1: K[1], 2: jnp.triu(jnp.ones((3, 3)))}, ValueError, r"\[2\] must be symmetric"),
         ({1: jnp.ones((3, 2)), 2: K[2]}, ValueError, r"\[2\] must have shape"),
+        ({**K, "a": K[2]}, TypeError, "whose keys are their orders"),
         ({1: None, 2: K[2]}, TypeError, r"\[1\] must"),
         ({1: K[1], 2: jnp.eye(3, dtype=int)}, TypeError, r"\[2\] must hold floats"),
     ],
     (nth.truncated_hierarchy, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
     (nth.truncated_hierarchy, "times"): TIME_POINTS,
     (nth.truncated_hierarchy, "order"): [
-        *WHOLE,
+        *ORDERS,
         (1, ValueError, "at least 2"),
         (3, ValueError, "needs the kernels 1 to 3 in K, 3 is missing"),
     ],
-    (nth.truncated_hierarchy, "method"): [("series", ValueError, "must be one of")],
+    (nth.truncated_hierarchy, "method"): [
+        ("series", ValueError, "must be one of"),
+        (np.array(["auto", "tensors"]), ValueError, "must be one of"),
+    ],
     (nth.truncated_hierarchy, "solver"): [("euler", ValueError, "must be one of")],
     (nth.truncated_hierarchy, "loss"): LOSSES,
     (nth.truncated_hierarchy, "indicator"): [
@@ -251,21 +278,22 @@ TABLE = {
         (True, ValueError, "needs K to order 4, got 2"),
     ],
     (nth.truncated_hierarchy, "rtol"): TOLERANCES,
-    (nth.truncated_hierarchy, "max_steps"): WHOLE,
+    (nth.truncated_hierarchy, "max_steps"): STEP_COUNTS,
     (nth.truncated_flow, "model"): MODELS,
     (nth.truncated_flow, "params"): PARAMETERS,
     (nth.truncated_flow, "X"): INPUTS,
     (nth.truncated_flow, "y"): [*LABELS, (jnp.ones((3, 1)), ValueError, "must have shape")],
     (nth.truncated_flow, "times"): TIME_POINTS,
-    (nth.truncated_flow, "order"): [*WHOLE, (1, ValueError, "at least 2")],
+    (nth.truncated_flow, "order"): [*ORDERS, (1, ValueError, "at least 2")],
     (nth.truncated_flow, "X_test"): INPUTS,
     (nth.truncated_flow, "loss"): LOSSES,
     (nth.truncated_flow, "indicator"): [("yes", TypeError, "must be True or False")],
     (nth.truncated_flow, "rtol"): TOLERANCES,
-    (nth.truncated_flow, "max_steps"): WHOLE,
+    (nth.truncated_flow, "max_steps"): STEP_COUNTS,
     (nth.truncated_flow, "memory_limit"): [*WHOLE, (100, MemoryError, "of 100 bytes")],
     (nth.sweep, "measure"): [
         (3, TypeError, "must be a function"),
+        (lambda width: {"a": 1.0}, TypeError, r"must take \(width, key\)"),
         (lambda width, key: jnp.ones(()), TypeError, "must return a dict of scalars"),
         (lambda width, key: {"a": jnp.ones(2)}, TypeError, "must return a dict of scalars"),
         (lambda width, key: {"a": None}, TypeError, "must return a dict of scalars"),
@@ -276,6 +304,8 @@ TABLE = {
         ([], ValueError, "must be distinct and at least one"),
         ([4, 4], ValueError, "must be distinct and at least one"),
         (4, TypeError, "must"),
+        (np.array(4), TypeError, "must be a list of whole numbers"),
+        ([2**32], ValueError, "must"),
     ],
     (nth.sweep, "seeds"): [
         *WHOLE,
@@ -284,6 +314,17 @@ TABLE = {
         ([-1], ValueError, "must be at least 0"),
         ([0.5], TypeError, "must be a whole number"),
         ([2**32], ValueError, "must"),
+        ([[1.0], [1.0, 2.0]], TypeError, "must be a whole number"),
+        (HUGE, MemoryError, "$"),
+    ],
+    (nth.run_cells, "measure"): [
+        (3, TypeError, "must be a function of a case"),
+        (None, TypeError, "must be a function of a case"),
+    ],
+    (nth.run_cells, "cases"): [
+        (3, TypeError, "must be a list"),
+        ("ab", TypeError, "must be a list"),
+        (None, TypeError, "must be a list"),
     ],
     (nth.sweep, "batch_size"): WHOLE,
     (nth.fit_exponent, "table"): [
@@ -297,11 +338,18 @@ TABLE = {
         (table(np.full((2, 3), np.inf)), ValueError, "finite values above 0"),
         (table(width=[4, 4]), ValueError, "must"),
         (table(width=[-4, 4]), ValueError, "must"),
+        (table(width=[4, np.inf]), ValueError, "distinct numbers above 0"),
+        (table(width=["a", "b"]), ValueError, "distinct numbers above 0"),
+        (table(np.full((2, 3), "a")), TypeError, "must hold real numbers"),
+        (table(np.ones((2, 3), complex)), TypeError, "must hold real numbers"),
         (table().drop_vars("width"), (TypeError, ValueError), "must"),
     ],
-    (nth.fit_exponent, "statistic"): [("mode", ValueError, "must be one of median, mean, rms")],
-    (nth.sphere, "n"): WHOLE,
-    (nth.sphere, "dim"): WHOLE,
+    (nth.fit_exponent, "statistic"): [
+        ("mode", ValueError, "must be one of median, mean, rms"),
+        (["mean"], ValueError, "must be one of median, mean, rms"),
+    ],
+    (nth.sphere, "n"): [*WHOLE, (10**30, MemoryError, "or dim")],
+    (nth.sphere, "dim"): [*WHOLE, (10**30, MemoryError, "$")],
     (nth.sphere, "smallest_singular_value"): [
         (-0.1, ValueError, r"must be in \[0, 1\]"),
         (1.1, ValueError, r"must be in \[0, 1\]"),
@@ -322,6 +370,7 @@ TABLE = {
         ((-1, 3), ValueError, 'must be "parity" or two digits'),
         ((1, 2, 3), ValueError, 'must be "parity" or two digits'),
         ((1.0, 2), ValueError, 'must be "parity" or two digits'),
+        (jnp.ones((2, 2)), ValueError, r"two digits, got an array of shape \(2, 2\)$"),
     ],
     (nth.digits, "n"): [*WHOLE, (1798, ValueError, "must be at most 1797")],
     (nth.check_inputs, "X"): [

@@ -6,3 +6,26 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Almost all of the tests' time is compilation; the chapters run with optimisation on.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+_COUNTED = {
+    "fault": "faults tried: {tried}, survived: {passed}",
+    "bad_input": "bad calls tried: {tried}, refused or answered well: {passed}",
+}
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Count, over all workers, the faults that were survived and the bad calls refused."""
+    passed = _marked(terminalreporter.stats.get("passed", []))
+    failed = _marked(terminalreporter.stats.get("failed", []))
+    lines = [
+        line.format(tried=passed[marker] + failed[marker], passed=passed[marker])
+        for marker, line in _COUNTED.items()
+    ]
+    if any(passed.values()) or any(failed.values()):
+        terminalreporter.write_line("; ".join(lines))
+
+
+def _marked(reports):
+    """How many of the reports on a test's own call carry each marker."""
+    calls = [report for report in reports if report.when == "call"]
+    return {marker: sum(marker in call.keywords for call in calls) for marker in _COUNTED}

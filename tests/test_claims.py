@@ -146,6 +146,27 @@ def test_smoke_does_not_hide_an_unusable_number(book, monkeypatch):
     assert nth.judge("drift", math.nan).outcome == "invalid"
 
 
+@pytest.mark.parametrize(
+    "measured",
+    [
+        np.float32(-1.0),
+        jnp.array(-1.0, "float32"),
+        xr.DataArray(np.float32(-1.0)),
+        (-1.0, np.float32(-1.05), -0.95),
+        SimpleNamespace(slope=np.float32(-1.0), low=-1.05, high=-0.95),
+    ],
+    ids=["NumPy", "JAX", "xarray", "triple", "fit"],
+)
+def test_a_measurement_in_single_precision_is_judged_with_a_warning(book, measured):
+    with pytest.warns(UserWarning, match="measured in single precision: enable float64 by jax"):
+        assert nth.judge("drift", measured).outcome == "holds"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_unusable_control_never_raises(book):
+    assert nth.judge("drift", -1.0, control=np.ones(2)).control is False
+
+
 def test_an_unknown_claim_is_a_warning_and_an_invalid_verdict(book, capsys):
     with pytest.warns(UserWarning, match="'drfit' is not registered"):
         verdict = nth.judge("drfit", -1.0)

@@ -51,6 +51,20 @@ def test_a_sweep_runs_under_the_reader_s_joblib_settings():
         xr.testing.assert_identical(nth.sweep(moments, widths=WIDTHS, seeds=2), serial)
 
 
+def test_any_draw_can_be_repeated_from_what_the_sweep_says_of_itself():
+    table = nth.sweep(moments, widths=WIDTHS, seeds=[3, 11])
+    assert table.attrs == {
+        "key": "fold_in(key(seed), width)",
+        "x64": True,
+        "jax": jax.__version__,
+        "nthlib": nth.__version__,
+    }
+    names = {"fold_in": jax.random.fold_in, "key": jax.random.key, "seed": 11, "width": 9}
+    again = moments(9, eval(table.attrs["key"], names))
+    found = table.sel(width=9, seed=11)
+    np.testing.assert_allclose(found["mean"], again["mean"], rtol=1e-13)
+
+
 COUNTED = """
 import jax.numpy as jnp
 
@@ -152,6 +166,19 @@ def test_exact_power_laws_are_recovered(exponent, statistic):
     np.testing.assert_allclose(found, exponent, atol=1e-12)  # logarithms near 5, rounding 1e-15
     np.testing.assert_allclose(np.exp(fit.intercept), 3.0, rtol=1e-11)
     np.testing.assert_allclose(fit.values, power_law(exponent)[:, 0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_table_in_single_precision_is_fitted_with_a_warning(dtype):
+    with pytest.warns(UserWarning, match="table was measured in single precision: enable float64"):
+        fit = nth.fit_exponent(power_law(-1.0).astype(dtype))
+    np.testing.assert_allclose(fit.slope, -1.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("statistic", ["rms", "mean"])
+def test_a_statistic_beyond_the_floats_is_refused(statistic):
+    with pytest.raises(ValueError, match=f"table must hold values whose {statistic} is finite"):
+        nth.fit_exponent(power_law(-1.0) * 8e307, statistic)
 
 
 @pytest.mark.parametrize(

@@ -249,3 +249,30 @@ def test_nothing_is_said_when_nothing_is_wrong():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nth.truncated_hierarchy(K, jnp.asarray(Y), jnp.asarray(TIMES), 4)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_a_kernel_that_is_not_semidefinite_is_reported_once(order):
+    K = {1: jnp.ones(2), 2: jnp.diag(jnp.array([2.0, -0.25])), 3: jnp.zeros((2, 2, 2))}
+    says = r"^K\[2\] is not positive semi-definite .* -0.25, its largest 2;"
+    with pytest.warns(UserWarning, match=says) as caught:
+        nth.truncated_hierarchy(K, jnp.zeros(2), jnp.array([0.0, 1.0]), order)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_is_no_loss_of_definiteness(dtype, seed):
+    """Six inputs of two dimensions into a linear network: the kernel has rank two of six."""
+    net, params = network(1, 64, 2, activation=lambda z: z, seed=seed)
+    X = unit_rows(6, 2, seed).astype(dtype)
+    params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    K = nth.kernels(net, params, X, 2)
+    assert K[2].dtype == dtype
+    nth.truncated_hierarchy(K, jnp.ones(6), jnp.array([0.0, 1.0]))
+
+
+def test_definiteness_is_not_looked_at_while_tracing():
+    K = {1: jnp.ones(2), 2: jnp.diag(jnp.array([2.0, -0.25]))}
+    times = jnp.array([0.0, 1.0])
+    jax.jit(lambda K: nth.truncated_hierarchy(K, jnp.zeros(2), times).predictions)(K)

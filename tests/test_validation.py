@@ -19,6 +19,7 @@ CASES = [
 ]
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(("function", "name", "bad", "error", "message"), CASES)
 def test_bad_input_names_the_argument(function, name, bad, error, message):
     with pytest.raises(error, match=f"(?s){re.escape(name)}.*{message}"):
@@ -51,12 +52,14 @@ def test_every_public_argument_stands_in_the_table():
     assert {f.__name__ for f in GOOD} | never_raises | results == set(nth.__all__)
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize("order", [2, 3, 5])
 def test_the_closed_form_is_refused_where_there_is_none(order):
     with pytest.raises(ValueError, match='method "closed" needs a FullyConnected'):
         nth.kernels(model, jnp.ones(3), X, order, method="closed")
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(("depth", "dim"), [(1, 4), (2, 3)])
 def test_an_estimated_limit_needs_a_key(depth, dim):
     """Deep networks, and one hidden layer on inputs that span more than three dimensions."""
@@ -65,6 +68,7 @@ def test_an_estimated_limit_needs_a_key(depth, dim):
         nth.limit_kernel(net, jnp.eye(dim), 4)
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize("order", [2, 4])
 def test_inputs_that_are_all_zero_have_no_limit(order):
     net = nth.FullyConnected(2, 4, 1)
@@ -72,6 +76,7 @@ def test_inputs_that_are_all_zero_have_no_limit(order):
         nth.limit_kernel(net, jnp.zeros((2, 2)), order)
 
 
+@pytest.mark.bad_input
 def test_test_inputs_of_another_model_must_match_the_training_inputs():
     images = jnp.ones((2, 4, 4))
     with pytest.raises(ValueError, match=r"X_test must have shape \(any, 4, 4\)"):
@@ -82,6 +87,7 @@ def test_test_inputs_of_another_model_must_match_the_training_inputs():
         nth.kernels(model, jnp.ones(3), jnp.array(1.0), 2)
 
 
+@pytest.mark.bad_input
 def test_more_points_than_dimensions_cannot_have_a_singular_value():
     with pytest.raises(ValueError, match="n must be at most dim = 2"):
         nth.sphere(KEY, 3, 2, smallest_singular_value=0.5)
@@ -122,6 +128,7 @@ def test_coinciding_inputs_are_found(rows, pair):
     assert validation.coinciding_inputs(images) == pair
 
 
+@pytest.mark.bad_input
 def test_long_arguments_are_shortened_in_messages():
     with pytest.raises(TypeError, match=r"got str 'aaa.*\.\.\.$"):
         validation.whole_number("n", "a" * 100, 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nthlib.activations import erf, relu
+    from nthlib.cells import run_cells
     from nthlib.claims import Verdict, judge
     from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
     from nthlib.descent import gradient_descent
@@ -44,6 +45,7 @@ _HOMES = {
     "limit_kernel": "infinite_width",
     "limit_kernel_estimate": "infinite_width",
     "relu": "activations",
+    "run_cells": "cells",
     "sphere": "data",
     "sweep": "scaling",
     "teacher_labels": "data",
@@ -64,6 +66,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "truncated_hierarchy",
     "truncated_flow",
     "sweep",
+    "run_cells",
     "fit_exponent",
     "judge",
     "sphere",

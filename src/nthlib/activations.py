@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from nthlib import validation
+
 Activation = Callable[[Array], Array]
 
 erf: Activation = jax.scipy.special.erf
@@ -47,7 +49,9 @@ def require_elementwise(activation: Activation) -> None:
         ValueError: when it changes the shape or mixes entries, as softmax does.
     """
     if not callable(activation):
-        raise TypeError(f"activation must be a function of an array, got {activation!r}")
+        raise TypeError(
+            f"activation must be a function of an array, got {validation.describe(activation)}"
+        )
     _probe(activation)
 
 
@@ -59,7 +63,9 @@ def _probe(activation: Activation) -> None:
             together = activation(jnp.array(points))
             apart = [activation(jnp.array([x])) for x in points]
         except Exception as error:
-            raise TypeError(f"activation must map a JAX array to an array: {error}") from error
+            raise TypeError(
+                f"activation must map a JAX array to an array: {validation.first_line(error)}"
+            ) from error
         if [getattr(value, "shape", None) for value in (together, *apart)] != [(3,), *[(1,)] * 3]:
             raise ValueError("activation must return an array of the shape it was given")
         if not jnp.allclose(together, jnp.concatenate(apart), rtol=1e-4, atol=1e-6, equal_nan=True):

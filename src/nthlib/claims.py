@@ -234,6 +234,9 @@ def judge(
         The :class:`Verdict`. Never raises: an unknown claim or an unusable measurement
         gives the outcome "invalid" and a ``UserWarning``.
 
+    Warns:
+        UserWarning: when the measurement is unusable, or in single precision.
+
     >>> import nthlib as nth
     >>> verdict = nth.judge("ntk-limit", (-0.49, -0.53, -0.45))  # inside the book
     ntk-limit: holds. exponent of m −0.49 [−0.53, −0.45], predicted −0.50 ± 0.10, rival −1.00
@@ -241,7 +244,13 @@ def judge(
     'holds'
     """
     claim_id = str(claim_id)
+    control = _control(claim_id, control)
     value, low, high = _interval(claim_id, measured)
+    if _is_single(measured):
+        from nthlib import validation  # here, because the command `nth` starts without JAX
+
+        message = f"claim {claim_id!r}: measured was {validation.SINGLE}"
+        warnings.warn(message, UserWarning, stacklevel=2)
     profile = os.environ.get("NTH_PROFILE", "quick")
     claim = _find_claim(claim_id)
     outcome: Outcome
@@ -252,9 +261,29 @@ def judge(
         outcome = claim.outcome(low, high)
         if profile == "smoke" and outcome != "invalid":
             outcome = "recorded"
-    verdict = Verdict(claim_id, bool(control), value, low, high, outcome, profile)
+    verdict = Verdict(claim_id, control, value, low, high, outcome, profile)
     _show(verdict, claim)
     return verdict
+
+
+def _control(claim_id: str, control: Any) -> bool:
+    try:
+        return bool(control)
+    except Exception:  # as for a measurement
+        message = f"claim {claim_id!r}: control must be True or False, and counts as False"
+        warnings.warn(message, UserWarning, stacklevel=3)
+        return False
+
+
+def _is_single(measured: Any) -> bool:
+    try:
+        if isinstance(measured, Interval):
+            measured = (measured.slope, measured.low, measured.high)
+        numbers = measured if isinstance(measured, Sequence) else [measured]
+        dtypes = [number.dtype for number in numbers if hasattr(number, "dtype")]
+        return any(dtype.kind == "f" and dtype.itemsize < 8 for dtype in dtypes)
+    except Exception:  # has been reported as unusable
+        return False
 
 
 def _interval(claim_id: str, measured: Any) -> tuple[float, float, float]:

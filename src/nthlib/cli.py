@@ -4,53 +4,27 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 # What parses notebooks or runs kernels is imported by the commands that need it, so that
 # `nth --help` answers at once. Nothing here imports JAX.
 from nthlib.pipeline.book import Book, UsageError
+from nthlib.pipeline.options import (
+    BookGroup,
+    force_option,
+    jobs_option,
+    profile_option,
+    scheduler_option,
+    timeout_option,
+)
 from nthlib.pipeline.parameters import parse_options, suggest
 
-PROFILES = ("smoke", "quick", "full")
+if TYPE_CHECKING:
+    from nthlib.pipeline.ledger import LedgerRow
+
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-
-profile_option = click.option(
-    "--profile",
-    type=click.Choice(PROFILES),
-    default="quick",
-    show_default=True,
-    help="How much to compute: smoke takes seconds and judges nothing, full takes a night.",
-)
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Run N chapters at once.",
-)
-force_option = click.option(
-    "--force", is_flag=True, help="Run even what is up to date, and bypass the cache of sweeps."
-)
-
-
-class BookGroup(click.Group):
-    """A group that suggests the nearest command, and lists commands in reading order."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order in which they were defined."""
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is an error that names the known ones."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            hint = suggest(args[0], self.commands)
-            known = ", ".join(self.commands)
-            raise click.UsageError(f"no command {args[0]!r}{hint}; the commands are {known}")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(
@@ -93,11 +67,16 @@ def list_chapters(profile: str) -> None:
     metavar="NAME=VALUE",
     help="Replace a parameter of the chapter, as in -p widths=[32,64,128]. Repeatable.",
 )
+@click.option(
+    "--copy-to",
+    metavar="FOLDER",
+    help="Write executed notebooks there too: a folder, or an address papermill can write to.",
+)
+@scheduler_option
+@timeout_option
 @jobs_option
 @force_option
-def run(
-    chapters: tuple[str, ...], profile: str, options: tuple[str, ...], jobs: int, force: bool
-) -> int:
+def run(chapters: tuple[str, ...], profile: str, options: tuple[str, ...], **settings: Any) -> int:
     """Run chapters that are stale; all of them when none is named.
 
     A chapter that fails keeps its last good output; a chapter that is killed starts again
@@ -106,7 +85,7 @@ def run(
     """
     if options and not chapters:
         raise UsageError("-p needs the name of a chapter: parameters belong to one")
-    return _run(Book.find(), chapters, profile, options, jobs, force)
+    return _run(Book.find(), chapters, profile, options, **settings)
 
 
 @nth.command()
@@ -123,20 +102,34 @@ def build(allow_missing: bool) -> int:
 
 @nth.command("book")
 @profile_option
+@scheduler_option
+@timeout_option
 @jobs_option
 @force_option
-def make_book(profile: str, jobs: int, force: bool) -> int:
+def make_book(profile: str, **settings: Any) -> int:
     """Run all stale chapters, then build the site.
 
     A chapter that fails is shown as last run, and the command then exits with 1.
     """
     book = Book.find()
-    failed = _run(book, (), profile, (), jobs, force)
+    failed = _run(book, (), profile, (), **settings)
     return max(_build(book), failed)
 
 
 @nth.command()
-def check() -> int:
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Compare the measurements with those of a ledger kept in FILE, and nothing else.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the measured claims in FILE, for --against.",
+)
+def check(against: Path | None, save: Path | None) -> int:
     """Print the ledger of claims; exit with 1 when the book does not hold together.
 
     Red are: a theorem that fails, a control that holds, an unusable measurement, a claim
@@ -148,6 +141,13 @@ def check() -> int:
 
     book = Book.find()
     rows = ledger_rows(book)
+    if against is not None:
+        return _compare(rows, against)
+    if save is not None:
+        from nthlib.pipeline.reference import save_reference
+
+        click.echo(f"{save}: {save_reference(rows, save)} measured claims")
+        return 0
     click.echo(f"{ledger_table(rows)}\n\n{ledger_summary(rows)}")
     if any(row.record is not None and row.record.profile == "smoke" for row in rows):
         click.echo("At profile smoke numbers are recorded and nothing is judged.")
@@ -188,6 +188,21 @@ def export(folder: Path, force: bool) -> None:
 
 
 @nth.command()
+@click.option(
+    "--limit",
+    default="0K",
+    metavar="SIZE",
+    help="Keep what was used last, up to this size, as in 500M.",
+)
+def clean(limit: str) -> None:
+    """Empty the cache of sweeps. Executed chapters, the ledger and the site stay."""
+    from nthlib.pipeline.cache import parse_size, shrink_cache
+
+    before, after = shrink_cache(Book.find(), parse_size(limit))
+    click.echo(f"cache: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
+
+
+@nth.command()
 @click.argument("arguments", nargs=-1)
 def bench(arguments: tuple[str, ...]) -> int:
     """Time the library against its rivals (`python -m benchmarks` in the book's folder)."""
@@ -203,11 +218,18 @@ def _run(
     names: Sequence[str],
     profile: str,
     options: Sequence[str],
+    *,
     jobs: int,
     force: bool,
+    scheduler: str | None = None,
+    timeout: int | None = None,
+    copy_to: str | None = None,
 ) -> int:
+    from nthlib.pipeline.cluster import check_scheduler
     from nthlib.pipeline.staleness import make_request
 
+    if scheduler is not None:
+        check_scheduler(scheduler)
     overrides = parse_options(options)
     requests = [
         make_request(book, name, profile, overrides) for name in _known_chapters(book, names)
@@ -222,12 +244,24 @@ def _run(
             click.echo(f"{request.chapter.name}: up to date")
     if not stale:
         return 0
-    from nthlib.pipeline.execution import run_chapters
+    from nthlib.pipeline import cache
+    from nthlib.pipeline.execution import RunSettings, run_chapters
 
-    failed = run_chapters(stale, jobs=jobs, force=force)
+    failed = run_chapters(stale, RunSettings(jobs, force, scheduler, timeout, copy_to))
+    cache.shrink_cache(book, cache.parse_size(cache.LIMIT))
     if profile == "smoke" and not failed:
         click.echo("At profile smoke numbers are recorded and nothing is judged.")
     return FAILED if failed else 0
+
+
+def _compare(rows: list["LedgerRow"], reference: Path) -> int:
+    from nthlib.pipeline.reference import differences
+
+    number, found = differences(rows, reference)
+    for sentence in found:
+        click.echo(f"problem: {sentence}", err=True)
+    click.echo(f"{number} claims compared with {reference}, {number - len(found)} agree")
+    return FAILED if found else 0
 
 
 def _known_chapters(book: Book, names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import validation
+from nthlib.finite_width import check_memory, warn_unless_finite
 from nthlib.network import FullyConnected
 
 _EXHAUSTIVE_SUBSETS = 20_000
@@ -28,6 +29,7 @@ def sphere(
 
     Raises:
         TypeError, ValueError: when s is not in [0, 1], or n > dim with s given.
+        MemoryError: when n · dim numbers would not fit.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> X = nth.sphere(jax.random.key(0), n=3, dim=5, smallest_singular_value=0.5)
@@ -35,6 +37,7 @@ def sphere(
     0.5
     """
     n, dim = validation.whole_number("n", n, 1), validation.whole_number("dim", dim, 1)
+    check_memory(8 * n * dim, None, "a smaller n or dim")
     points = jax.random.normal(key, (n, dim))
     points = points / jnp.linalg.norm(points, axis=1, keepdims=True)
     if smallest_singular_value is None:
@@ -73,6 +76,7 @@ def teacher_labels(
     if len(X) < 2:
         raise ValueError("X must hold at least two inputs to scale the labels")
     outputs = teacher(teacher.init(key, X.dtype), X)
+    warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
     spread = outputs.std()
     if not validation.is_traced(spread) and spread <= _COINCIDE * jnp.abs(outputs).max():
         raise ValueError("X must hold inputs to which the teacher gives different outputs")
@@ -120,7 +124,9 @@ def digits(
     if n is not None:
         n = validation.whole_number("n", n, 1)
         if n > len(chosen):
-            raise ValueError(f"n must be at most {len(chosen)} for these labels, got {n}")
+            raise ValueError(
+                f"n must be at most {len(chosen)} for these labels, got {validation.describe(n)}"
+            )
         chosen = chosen[:n]
     return jnp.asarray(points[chosen], float), jnp.asarray(signs[chosen], float)
 
@@ -129,9 +135,13 @@ def _digit_pair(labels: object) -> tuple[int, int]:
     try:
         first, second = (validation.whole_number("labels", digit, 0) for digit in labels)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
-        raise ValueError(f'labels must be "parity" or two digits, got {labels!r}') from error
+        raise ValueError(
+            f'labels must be "parity" or two digits, got {validation.describe(labels)}'
+        ) from error
     if first == second or max(first, second) > 9:
-        raise ValueError(f"labels must be two different digits from 0 to 9, got {labels!r}")
+        raise ValueError(
+            f"labels must be two different digits from 0 to 9, got {validation.describe(labels)}"
+        )
     return first, second
 
 
@@ -206,6 +216,9 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     order = validation.whole_number("order", order, 1)
     X = validation.floating_array("X", X, (None, None))
     points = np.asarray(X, dtype=np.float64)
+    # A power of two, which rounds nothing: squares of huge or tiny inputs leave the floats.
+    scale = float(np.ldexp(1.0, int(np.frexp(np.abs(points).max())[1]) - 1))
+    points = points / scale
     gram = points @ points.T
     smallest: dict[int, float] = {}
     subsets: dict[int, tuple[int, ...]] = {}
@@ -219,14 +232,14 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
         )
         subset = candidates[np.argmin(_least_eigenvalues(gram, candidates))]
         subsets[r] = tuple(int(row) for row in subset)
-        smallest[r] = _least_singular_value(points[subset])
-    norms = np.linalg.norm(points, axis=1)
+        smallest[r] = scale * _least_singular_value(points[subset])
+    norms = scale * np.linalg.norm(points, axis=1)
     return InputReport(
         norms=(float(norms.min()), float(norms.max())),
         smallest=smallest,
         subsets=subsets,
         exact=exact,
-        lower_bound=_least_singular_value(points),
+        lower_bound=scale * _least_singular_value(points),
         tolerance=_COINCIDE * float(norms.max()),
     )
 

@@ -11,8 +11,16 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from nthlib import losses, progress, validation
 from nthlib.compilation import compiled
-from nthlib.finite_width import check_memory, kernels_of
-from nthlib.flow import Flow, add, split_kernels, training_data, warn_of_coinciding
+from nthlib.finite_width import kernels_of
+from nthlib.flow import (
+    Flow,
+    add,
+    check_room,
+    split_kernels,
+    training_data,
+    warn_of_coinciding,
+    warn_of_overflow,
+)
 from nthlib.outputs import Model, flat_outputs
 
 
@@ -61,7 +69,8 @@ def gradient_descent(
         MemoryError: when the kernels at all returned steps would not fit.
 
     Warns:
-        UserWarning: when training inputs coincide, or when the descent diverged.
+        UserWarning: when training inputs coincide, when the descent diverged, or when a row
+            before that holds NaN or infinity, as at a start that overflows.
 
     Works under ``jit`` and ``vmap``.
 
@@ -73,17 +82,17 @@ def gradient_descent(
     >>> run.predictions.shape, run.kernels[2].shape
     ((3, 3), (3, 3, 3))
     """
-    order = validation.whole_number("order", order, 1)
+    order = validation.kernel_order(order, 1)
     step, marks = _checked_step(step), _checked_steps(steps)
     data = training_data(model, params, X, y, X_test, loss)
     batch = _checked_batch(batch, key, len(data.X))
-    _check_room(data.X, data.X_test, data.outputs or 1, len(marks), order)
+    check_room(data, len(marks), order, "a list of fewer steps, or a lower order")
     warn_of_coinciding(data.X)
 
     step = jnp.asarray(step, data.y.dtype)
     traced = validation.is_traced(data, step, key)
     descend = compiled(_descend, model, order, loss, batch, data.outputs, not traced)
-    arguments = (data.params, data.X, data.y, step, marks, key, data.X_test)
+    arguments = (data.params, data.X, data.y, step, np.asarray(marks), key, data.X_test)
     run: Flow = progress.run("gradient descent", descend, *arguments, shown=not traced)
     if not validation.is_traced(run) and np.isfinite(run.valid_until):
         warnings.warn(
@@ -92,6 +101,8 @@ def gradient_descent(
             UserWarning,
             stacklevel=2,
         )
+    if not validation.is_traced(run):
+        warn_of_overflow(run)
     return run
 
 
@@ -102,13 +113,16 @@ def _checked_step(step: Any) -> Any:
     return validation.positive_number("step", step.item() if is_scalar else step)
 
 
-def _checked_steps(steps: Any) -> np.ndarray:
-    if np.ndim(steps) == 0:
-        return np.arange(validation.whole_number("steps", steps, 0) + 1)
-    marks = [validation.whole_number("steps", mark, 0) for mark in np.asarray(steps).ravel()]
-    if np.ndim(steps) != 1 or not marks or sorted(marks) != marks:
-        raise ValueError("steps must be a whole number or a sorted list of whole numbers")
-    return np.asarray(marks)
+def _checked_steps(steps: Any) -> Sequence[int]:
+    """The steps at which to return something; not yet an array, which might not fit."""
+    if validation.axes(steps) == 0:
+        return range(validation.step_count("steps", steps, 0) + 1)
+    if validation.axes(steps) == 1:
+        listed = steps if isinstance(steps, (list, tuple, range)) else np.asarray(steps)
+        marks = [validation.step_count("steps", mark, 0) for mark in listed]
+        if marks and sorted(marks) == marks:
+            return marks
+    raise ValueError("steps must be a whole number or a sorted list of whole numbers")
 
 
 def _checked_batch(batch: Any, key: Any, n: int) -> int | None:
@@ -122,13 +136,6 @@ def _checked_batch(batch: Any, key: Any, n: int) -> int | None:
     if key is None:
         raise ValueError("batch needs a key, from which the minibatches are drawn")
     return batch
-
-
-def _check_room(X: Array, X_test: Array | None, outputs: int, rows: int, order: int) -> None:
-    n = len(X) * outputs
-    flat = n + (0 if X_test is None else len(X_test) * outputs)
-    numbers = rows * flat * sum(n ** (r - 1) for r in range(1, order + 1))
-    check_memory(X.dtype.itemsize * numbers, None, "a list of fewer steps, or a lower order")
 
 
 def _descend(

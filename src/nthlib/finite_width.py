@@ -2,6 +2,8 @@
 
 import functools
 import os
+import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -66,6 +68,9 @@ def kernels(
         TypeError, ValueError: naming the argument, for a wrong shape, type or value.
         MemoryError: before anything is allocated, with the estimated size.
 
+    Warns:
+        UserWarning: when a kernel holds NaN or infinity.
+
     >>> import jax, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=2)
     >>> X = jax.random.normal(jax.random.key(1), (4, 3))
@@ -73,7 +78,7 @@ def kernels(
     >>> K[1].shape, K[2].shape
     ((4,), (4, 4))
     """
-    order = validation.whole_number("order", order, 1)
+    order = validation.kernel_order(order, 1)
     dim = model.dim if isinstance(model, FullyConnected) else None
     X, X_test = validation.inputs(X, X_test, dim)
     outputs = check_model(model, params, X)
@@ -84,7 +89,8 @@ def kernels(
         X.dtype.itemsize * numbers, memory_limit, "fewer samples, a lower order or float32"
     )
     route = _closed_kernels if closed else _derivative_kernels
-    flat = compiled(route, model, order)(params, X, X_test)
+    flat, finite = compiled(_with_finiteness, route, model, order)(params, X, X_test)
+    warn_unless_finite(finite, "the kernels", "X or params are")
     return {r: split_axes(kernel, range(r), outputs) for r, kernel in flat.items()}
 
 
@@ -101,6 +107,9 @@ def layer_kernels(
         params: its parameters, from ``net.init``.
         X: inputs (n, d).
 
+    Warns:
+        UserWarning: when a kernel holds NaN or infinity.
+
     >>> import jax, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=2)
     >>> X = jax.random.normal(jax.random.key(1), (4, 3))
@@ -111,13 +120,34 @@ def layer_kernels(
         raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
     X, _ = validation.inputs(X, None, net.dim)
     check_model(net, params, X)
-    return _layer_kernels(net, params, X)
+    layers = _layer_kernels(net, params, X)
+    warn_unless_finite(jnp.isfinite(layers).all(), "the layer kernels", "X or params are")
+    return layers
 
 
 @functools.partial(jax.jit, static_argnames="net")
 def _layer_kernels(net: FullyConnected, params: Parameters, X: Array) -> Array:
     passes = states(net, params, X)
     return jnp.stack(layer_kernel_matrices(passes, passes))
+
+
+def _with_finiteness(
+    route: Callable[..., dict[int, Array]], model: Model, order: int, *arguments: Any
+) -> tuple[dict[int, Array], Array]:
+    flat = route(model, order, *arguments)
+    # Among what is compiled: a second pass over the kernels, or a copy, could be large.
+    return flat, jnp.stack([jnp.isfinite(kernel).all() for kernel in flat.values()]).all()
+
+
+def warn_unless_finite(finite: Any, what: str, large: str, level: int = 3) -> None:
+    """Warn the caller's caller of numbers that overflowed; not while tracing."""
+    if not validation.is_traced(finite) and not finite:
+        warnings.warn(
+            f"{what} hold NaN or infinity: {large} too large for the precision, or a derivative "
+            "does not exist there",
+            UserWarning,
+            stacklevel=level,
+        )
 
 
 def kernels_of(
@@ -150,8 +180,10 @@ def _derivative_kernels(
 
 
 def _use_closed_form(model: Model, order: int, method: str) -> bool:
-    if method not in ("auto", "closed", "derivatives"):
-        raise ValueError(f'method must be "auto", "closed" or "derivatives", got {method!r}')
+    if not isinstance(method, str) or method not in ("auto", "closed", "derivatives"):
+        raise ValueError(
+            f'method must be "auto", "closed" or "derivatives", got {validation.describe(method)}'
+        )
     if method == "closed" and not isinstance(model, FullyConnected):
         raise ValueError('method "closed" needs a FullyConnected; use "auto" or "derivatives"')
     return method != "derivatives" and isinstance(model, FullyConnected)
@@ -163,7 +195,10 @@ def check_model(model: Model, params: PyTree, X: Array) -> int | None:
     Returns the number C of outputs when the model returns (N, C), None when it returns (N,).
     """
     if not callable(model):
-        raise TypeError(f"model must be a callable (params, X) -> (N,) or (N, C), got {model!r}")
+        raise TypeError(
+            "model must be a callable (params, X) -> (N,) or (N, C), got "
+            f"{validation.describe(model)}"
+        )
     leaves = jax.tree.leaves(params)
     if not leaves:
         raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
@@ -178,7 +213,13 @@ def check_model(model: Model, params: PyTree, X: Array) -> int | None:
     if isinstance(model, FullyConnected):
         model.check_params(params)
         return None
-    output = jax.eval_shape(model, params, X)
+    try:
+        output = jax.eval_shape(model, params, X)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"model must take (params, X), but on these: {validation.first_line(error)}"
+        ) from error
     shape: Any = getattr(output, "shape", type(output).__name__)
     if shape[:1] != (len(X),) or len(shape) > 2 or 0 in shape:
         raise ValueError(
@@ -293,6 +334,8 @@ def _physical_memory() -> int:
 
 
 def _as_size(count: float) -> str:
+    if count >= 2**60:
+        return "over a million TiB"
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
         if count < 1024 or unit == "TiB":
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from nthlib import losses, progress, validation
 from nthlib.compilation import compiled
-from nthlib.finite_width import check_model, kernels_of
+from nthlib.finite_width import check_memory, check_model, kernels_of, warn_unless_finite
 from nthlib.integration import integrate
 from nthlib.network import FullyConnected
 from nthlib.outputs import Model, flat_outputs, split_axes
@@ -77,9 +77,11 @@ def gradient_flow(
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: when the kernels at all times would not fit.
 
     Warns:
-        UserWarning: when training inputs coincide, or when the last time was not reached.
+        UserWarning: when training inputs coincide, when the last time was not reached, or when
+            a row before it holds NaN or infinity.
 
     Works under ``jit`` and ``vmap``, not under ``grad``. Everything is brought to the dtype to
     which the parameters, the inputs and the model's output promote.
@@ -92,10 +94,11 @@ def gradient_flow(
     >>> flow.predictions.shape, flow.kernels[2].shape
     ((5, 3), (5, 3, 3))
     """
-    order = validation.whole_number("order", order, 1)
+    order = validation.kernel_order(order, 1)
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times).astype(data.y.dtype)
+    check_room(data, len(times), order, "fewer times, or a lower order")
     warn_of_coinciding(data.X)
 
     traced = validation.is_traced(data, times)
@@ -110,15 +113,25 @@ def gradient_flow(
             UserWarning,
             stacklevel=2,
         )
+    if not validation.is_traced(flow):
+        warn_of_overflow(flow)
     return flow
+
+
+def warn_of_overflow(flow: Flow) -> None:
+    """Warn the caller's caller when a row that was reached holds NaN or infinity all the same."""
+    reached = np.asarray(flow.times) <= np.asarray(flow.valid_until)
+    found = (flow.predictions, *flow.kernels.values())
+    finite = all(validation.is_finite(np.asarray(values)[reached]) for values in found)
+    warn_unless_finite(np.asarray(finite), "predictions or kernels", "X or params are", level=4)
 
 
 def solver_settings(rtol: Any, max_steps: Any) -> tuple[float, int]:
     """Check the solver's numbers."""
     tolerance = validation.positive_number("rtol", rtol)
     if tolerance >= 1:
-        raise ValueError(f"rtol must be below 1, got {rtol}")
-    return tolerance, validation.whole_number("max_steps", max_steps, 1)
+        raise ValueError(f"rtol must be below 1, got {tolerance}")
+    return tolerance, validation.step_count("max_steps", max_steps, 1)
 
 
 class TrainingData(NamedTuple):
@@ -146,6 +159,14 @@ def training_data(
         lambda leaf: jnp.asarray(leaf, dtype), (params, X, X_test, y)
     )
     return TrainingData(params, X, X_test, y.reshape(-1), outputs)
+
+
+def check_room(data: TrainingData, rows: int, order: int, alternative: str) -> None:
+    """Raise ``MemoryError`` when the kernels at all returned times would not fit."""
+    n = len(data.y)
+    flat = n + (0 if data.X_test is None else len(data.X_test) * (data.outputs or 1))
+    numbers = rows * flat * sum(n ** (r - 1) for r in range(1, order + 1))
+    check_memory(data.X.dtype.itemsize * numbers, None, alternative)
 
 
 def warn_of_coinciding(X: Array) -> None:

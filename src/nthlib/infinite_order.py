@@ -55,7 +55,7 @@ def one_layer_expectation(net: FullyConnected, X: Float[Array, "n s"], order: in
         f"the limiting kernel of order {order} is accurate to about {error:.0e} only: the "
         "activation is not smooth enough for the quadrature",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return previous
 

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import validation
 from nthlib.activations import relu
+from nthlib.finite_width import check_memory, warn_unless_finite
 from nthlib.gaussian import pair_expectations
 from nthlib.infinite_order import (
     MOST_DIRECTIONS,
@@ -46,6 +47,10 @@ def limit_kernel(
 
     Raises:
         TypeError, ValueError: naming the argument that is of the wrong kind or range.
+        MemoryError: when the kernel would not fit.
+
+    Warns:
+        UserWarning: when the kernel holds NaN or infinity, or the quadrature is not accurate.
 
     >>> import jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=2, width=1, depth=1, activation=nth.relu)
@@ -55,22 +60,29 @@ def limit_kernel(
     """
     if not isinstance(net, FullyConnected):
         raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
-    order = validation.whole_number("order", order, 1)
+    order = validation.kernel_order(order, 1)
     X, _ = validation.inputs(X, None, net.dim)
     if validation.is_traced(X):
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
     if not np.asarray(X).any(axis=1).all():
         raise ValueError("X must not hold a zero row")
     _require_smooth(net, order)
+    check_memory(X.dtype.itemsize * len(X) ** order, None, "a lower order or fewer rows of X")
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
-        if order % 2 == 1:
-            return jnp.zeros((len(X),) * order, X.dtype)
-        if order == 2:
-            return _limit_kernel(net, X)
-        if net.depth == 1 and (spanned := directions(X)).shape[1] <= MOST_DIRECTIONS:
-            return one_layer_expectation(net, spanned, order)
-        return limit_kernel_estimate(net, X, order, key).kernel
+        kernel = _limit_kernel_of(net, X, order, key)
+        warn_unless_finite(jnp.isfinite(kernel).all(), "the limiting kernel", "X or sigma_w are")
+        return kernel
+
+
+def _limit_kernel_of(net: FullyConnected, X: Array, order: int, key: PRNGKeyArray | None) -> Array:
+    if order % 2 == 1:
+        return jnp.zeros((len(X),) * order, X.dtype)
+    if order == 2:
+        return _limit_kernel(net, X)
+    if net.depth == 1 and (spanned := directions(X)).shape[1] <= MOST_DIRECTIONS:
+        return one_layer_expectation(net, spanned, order)
+    return limit_kernel_estimate(net, X, order, key).kernel
 
 
 def limit_kernel_estimate(
@@ -107,7 +119,7 @@ def limit_kernel_estimate(
     """
     if not isinstance(net, FullyConnected):
         raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
-    order = validation.whole_number("order", order, 2)
+    order = validation.kernel_order(order, 2)
     if order % 2:
         raise ValueError(f"order must be even: the limit of odd order is zero, got {order}")
     X, _ = validation.inputs(X, None, net.dim)

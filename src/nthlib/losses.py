@@ -43,10 +43,11 @@ def driving_residual(loss: Loss, outputs: int | None = None) -> Callable[[Array,
     Raises:
         TypeError, ValueError: when it is none of these.
     """
-    if not callable(loss) and loss not in (*_OF_ONE_OUTPUT, "softmax"):
-        kind = ValueError if isinstance(loss, str) else TypeError
-        raise kind(
-            f'loss must be "square", "logistic", "softmax" or a function (f, y) -> ℓ, got {loss!r}'
+    named = isinstance(loss, str)
+    if not callable(loss) and not (named and loss in (*_OF_ONE_OUTPUT, "softmax")):
+        raise (ValueError if named else TypeError)(
+            'loss must be "square", "logistic", "softmax" or a function (f, y) -> ℓ, got '
+            f"{validation.describe(loss)}"
         )
     if loss == "square":
         return lambda predictions, labels: predictions - labels  # exactly, without rounding
@@ -91,9 +92,12 @@ def _check_own(loss: Callable[[Array, Array], Array], dtype: Any, outputs: int |
     one = jax.ShapeDtypeStruct(() if outputs is None else (outputs,), dtype)
     try:
         value = jax.eval_shape(loss, one, one)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(
-            f"loss must be a function (f, y) -> ℓ of one sample, but: {error}"
+            "loss must be a function (f, y) -> ℓ of one sample, but: "
+            f"{validation.first_line(error)}"
         ) from error
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
-        raise ValueError(f"loss must return one real number for one sample, got {value}")
+        raise ValueError(
+            f"loss must return one real number for one sample, got {validation.describe(value)}"
+        )

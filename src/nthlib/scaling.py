@@ -1,25 +1,27 @@
 """Sweeps over width and seeds, and the exponents they show."""
 
-import os
+import importlib.metadata
+import inspect
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import joblib
 import numpy as np
 import xarray as xr
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
-from tqdm import tqdm
 
 from nthlib import validation
+from nthlib.cells import run_stamped
 from nthlib.fingerprint import fingerprint
+from nthlib.finite_width import check_memory
 
 Measure = Callable[..., dict[str, Array]]
 Statistic = Literal["median", "mean", "rms", "p90"]
 
 _RESAMPLES = 2000
-_DELAY_SECONDS = 5.0
 _STATISTICS: dict[str, Callable[..., np.ndarray]] = {
     "median": np.median,
     "mean": np.mean,
@@ -39,10 +41,9 @@ def sweep(
     """Measure at every width, over many independent draws at once.
 
     ``measure(width, key, **fixed)`` returns a dict of scalars. It is compiled once a width
-    and vectorised over seeds, so it has to be a JAX function of ``key``. Widths run through
-    joblib: ``joblib.parallel_config`` chooses processes or a cluster, and nothing is chosen
-    here. Where the environment names a folder ``NTH_CACHE``, finished widths are kept there
-    and reused until ``measure``, the functions it calls, the library or an argument change.
+    and vectorised over seeds, so it has to be a JAX function of ``key``. Where JAX has several
+    devices, the seeds are shared out among them. Widths run as :func:`run_cells` runs its
+    cases: through joblib, and with its cache of what is finished.
 
     Args:
         measure: the function to measure with.
@@ -53,10 +54,13 @@ def sweep(
         fixed: passed on to ``measure`` as they are.
 
     Returns:
-        A Dataset with a variable for every scalar and dimensions (width, seed).
+        A Dataset with a variable for every scalar and dimensions (width, seed). Its ``attrs`` are
+        what a single draw can be repeated from: how its ``key`` follows from seed and width,
+        whether ``x64`` was on, and the versions of ``jax`` and ``nthlib``.
 
     Raises:
         TypeError, ValueError: naming the argument.
+        MemoryError: when so many seeds would not fit.
 
     >>> import jax, nthlib as nth
     >>> def spread(width, key):
@@ -65,59 +69,70 @@ def sweep(
     (2, 3)
     """
     if not callable(measure):
-        raise TypeError(f"measure must be a function (width, key, ..) -> dict, got {measure!r}")
-    if not isinstance(widths, Iterable):
-        raise TypeError(f"widths must be a list of whole numbers, got {widths!r}")
-    widths = [validation.whole_number("widths", width, 1) for width in widths]
-    if not widths or len(set(widths)) < len(widths):
-        raise ValueError(f"widths must be distinct and at least one, got {widths}")
-    numbers = range(validation.whole_number("seeds", seeds, 1)) if np.ndim(seeds) == 0 else seeds
-    numbers = [validation.whole_number("seeds", seed, 0) for seed in numbers]  # type: ignore[union-attr]
-    if not numbers or len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
-        raise ValueError("seeds must be distinct and at least one, each below 2**32")
+        raise TypeError(
+            "measure must be a function (width, key, ..) -> dict, got "
+            f"{validation.describe(measure)}"
+        )
+    _check_call(measure, fixed)
+    if not isinstance(widths, Iterable) or validation.axes(widths) == 0:
+        got = validation.describe(widths)
+        raise TypeError(f"widths must be a list of whole numbers, got {got}")
+    widths = _distinct("widths", widths, 1)
+    if validation.axes(seeds) == 0:
+        check_memory(64 * validation.whole_number("seeds", seeds, 1), None, "fewer seeds")
+        seeds = range(seeds)  # type: ignore[arg-type]
+    numbers = _distinct("seeds", seeds, 0)  # type: ignore[arg-type]
     if batch_size is not None:
         batch_size = min(validation.whole_number("batch_size", batch_size, 1), len(numbers))
 
-    cell, stamp = _cell_runner(), fingerprint(measure, fixed)
-    tasks = (
-        joblib.delayed(cell)(measure, stamp, width, tuple(numbers), batch_size, fixed)
-        for width in widths
-    )
-    results = joblib.Parallel(return_as="generator")(tasks)
+    # Seeds and batches are part of a cell, and of what tells a kept one from another.
+    options = {
+        "measure": measure,
+        "seeds": tuple(numbers),
+        "batch_size": batch_size,
+        "fixed": fixed,
+    }
+    stamp = fingerprint(measure, fixed, options["seeds"], batch_size)
     name = getattr(measure, "__name__", "sweep")
-    shown = tqdm(
-        results, total=len(widths), desc=name, unit="width", delay=_DELAY_SECONDS, leave=False
-    )
-    rows = list(shown)
+    rows = run_stamped(name, _measure_width, widths, options, stamp)
     variables = {
         name: (("width", "seed"), np.stack([row[name] for row in rows])) for name in rows[0]
     }
-    return xr.Dataset(variables, coords={"width": widths, "seed": numbers})
+    # What a reader needs to draw a cell again.
+    origin: dict[str, Any] = {
+        "key": "fold_in(key(seed), width)",
+        "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
+        "jax": jax.__version__,
+        "nthlib": importlib.metadata.version("nthlib"),
+    }
+    return xr.Dataset(variables, coords={"width": widths, "seed": numbers}, attrs=origin)
 
 
-def _cell_runner() -> Callable[..., dict[str, np.ndarray]]:
-    """One width, cached on disk where ``NTH_CACHE`` names a folder and ``NTH_FORCE`` is unset."""
-    folder = os.environ.get("NTH_CACHE")
-    if not folder:
-        return _measure_width
-    # The stamp stands for both: of a function joblib would see the outermost source alone.
-    return joblib.Memory(folder, verbose=0).cache(
-        _measure_width,
-        ignore=["measure", "fixed"],
-        cache_validation_callback=lambda _: not os.environ.get("NTH_FORCE"),
-    )
+def _check_call(measure: Measure, fixed: dict[str, Any]) -> None:
+    try:
+        signature = inspect.signature(measure)
+    except (TypeError, ValueError):  # not every callable has one
+        return
+    try:
+        signature.bind(1, None, **fixed)
+    except TypeError as error:
+        raise TypeError(f"measure must take (width, key) and what is fixed: {error}") from error
+
+
+def _distinct(name: str, numbers: Iterable[Any], minimum: int) -> list[int]:
+    listed = [validation.whole_number(name, number, minimum) for number in numbers]
+    if not listed or len(set(listed)) < len(listed) or max(listed) >= 2**32:
+        raise ValueError(f"{name} must be distinct and at least one, each below 2**32")
+    return listed
 
 
 def _measure_width(
-    measure: Measure,
-    stamp: str,
     width: int,
+    measure: Measure,
     seeds: tuple[int, ...],
     batch_size: int | None,
     fixed: dict[str, Any],
-) -> dict[str, np.ndarray]:
-    del stamp  # part of the cache key alone
-
+) -> dict[str, Array]:
     def one(key: PRNGKeyArray) -> dict[str, Array]:
         return _scalars(measure(width, key, **fixed))
 
@@ -126,8 +141,33 @@ def _measure_width(
             return jax.vmap(one)(keys)
         return jax.lax.map(one, keys, batch_size=batch_size)
 
-    results = jax.jit(all_of)(_keys(np.asarray(seeds, dtype=np.uint32), width))
-    return {name: np.asarray(value) for name, value in results.items()}
+    keys = _keys(np.asarray(seeds, dtype=np.uint32), width)
+    devices = jax.local_devices()[: len(seeds)]
+    if len(devices) == 1:
+        return jax.jit(all_of)(keys)
+    return _on_devices(all_of, keys, devices)
+
+
+def _on_devices(
+    function: Callable[[PRNGKeyArray], dict[str, Array]],
+    keys: PRNGKeyArray,
+    devices: list[jax.Device],
+) -> dict[str, Array]:
+    """``function`` of all keys, an equal share of them on every device.
+
+    The last key fills up what the number of devices does not divide.
+    """
+    number = keys.shape[0]
+    places = np.minimum(np.arange(-(-number // len(devices)) * len(devices)), number - 1)
+    shares = PartitionSpec("seeds")
+    sharded = jax.shard_map(
+        function,
+        mesh=jax.sharding.Mesh(np.array(devices), ("seeds",)),
+        in_specs=shares,
+        out_specs=shares,
+        check_vma=False,  # nothing is exchanged between the devices
+    )
+    return {name: value[:number] for name, value in jax.jit(sharded)(keys[places]).items()}
 
 
 def _scalars(results: Any) -> dict[str, Array]:
@@ -182,6 +222,9 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
         TypeError, ValueError: when the table has other dimensions, fewer than two widths or
             seeds, or values that are not finite and positive.
 
+    Warns:
+        UserWarning: when the table was measured in single precision.
+
     >>> import numpy as np, xarray as xr, nthlib as nth
     >>> widths = np.array([4, 16, 64])
     >>> table = xr.DataArray(3 / widths[:, None] * np.ones(5), dims=("width", "seed"),
@@ -192,23 +235,34 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
     if not isinstance(table, xr.DataArray) or set(table.dims) != {"width", "seed"}:
         raise TypeError("table must be a DataArray with the dimensions width and seed")
     widths = table["width"].values if "width" in table.coords else np.zeros(1)
-    if len(set(widths)) < len(widths) or not (widths > 0).all():
+    if widths.dtype.kind not in "iuf" or len(set(widths)) < len(widths):
         raise ValueError("table must have a coordinate width of distinct numbers above 0")
-    if statistic not in _STATISTICS:
-        raise ValueError(f"statistic must be one of {', '.join(_STATISTICS)}, got {statistic!r}")
+    if not (np.isfinite(widths) & (widths > 0)).all():
+        raise ValueError("table must have a coordinate width of distinct numbers above 0")
+    if not isinstance(statistic, str) or statistic not in _STATISTICS:
+        got = validation.describe(statistic)
+        raise ValueError(f"statistic must be one of {', '.join(_STATISTICS)}, got {got}")
     samples = table.transpose("width", "seed").values
+    if samples.dtype.kind not in "iuf":
+        raise TypeError(f"table must hold real numbers, got {samples.dtype}")
     if min(samples.shape) < 2:
         raise ValueError(f"table must hold at least two widths and two seeds, got {samples.shape}")
     if not (np.isfinite(samples).all() and (samples > 0).all()):
         raise ValueError("table must hold finite values above 0: a power law has no others")
+    if validation.is_single(samples):
+        warnings.warn(f"table was {validation.SINGLE}", UserWarning, stacklevel=2)
+    samples = samples.astype(np.float64)
 
-    slopes = _line(widths)
+    slopes = _line(widths.astype(np.float64))
     reduce = _STATISTICS[statistic]
-    values = reduce(samples, axis=1)
-    slope, intercept = slopes(np.log(values))
-
     draws = np.random.default_rng(0).integers(samples.shape[1], size=(_RESAMPLES, samples.shape[1]))
-    resampled = np.stack([reduce(row[draws], axis=1) for row in samples])
+    with np.errstate(over="ignore", under="ignore"):
+        values = reduce(samples, axis=1)
+        resampled = np.stack([reduce(row[draws], axis=1) for row in samples])
+    if not (np.isfinite(resampled).all() and (np.minimum(values, resampled.min(axis=1)) > 0).all()):
+        raise ValueError(f"table must hold values whose {statistic} is finite and above 0")
+
+    slope, intercept = slopes(np.log(values))
     low, high = np.percentile(slopes(np.log(resampled))[0], [2.5, 97.5])
     values_low, values_high = np.percentile(resampled, [2.5, 97.5], axis=1)
     return ExponentFit(

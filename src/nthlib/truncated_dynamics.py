@@ -11,6 +11,7 @@ from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float
 
 from nthlib import losses, progress, validation
+from nthlib.finite_width import warn_unless_finite
 from nthlib.frozen import frozen_predictions
 from nthlib.integration import Solver, integrate, largest_rms
 from nthlib.outputs import split_axes
@@ -75,6 +76,8 @@ def frozen_solution(K: dict[int, Array], y: Array, times: Array, n: int) -> Trun
     axes = (..., *(None,) * len(extra))
     still = repeat(kernel[axes], (len(times), *kernel.shape, *extra))
     smallest = smallest_eigenvalue(kernel[: kernel.shape[1]])
+    if not validation.is_traced(predictions):
+        _warn_of_overflow(np.full(extra, np.inf), times, predictions)
     return TruncatedSolution(
         times=times,
         predictions=predictions,
@@ -86,17 +89,32 @@ def frozen_solution(K: dict[int, Array], y: Array, times: Array, n: int) -> Trun
     )
 
 
-def run(solve: Callable[..., Any], settings: Settings, *arguments: Any) -> TruncatedSolution:
+def run(
+    solve: Callable[..., Any], settings: Settings, *arguments: Any, started_definite: bool = True
+) -> TruncatedSolution:
     """Solve, with a bar and with warnings where the numbers can be looked at."""
     shown = settings.show_progress
     solution, stopped = progress.run("truncated hierarchy", solve, *arguments, shown=shown)
     # Called with constants inside a compiled function, the result is traced all the same.
     if not validation.is_traced(solution):
-        _warn(solution, np.asarray(stopped), settings)
+        _warn(solution, np.asarray(stopped), settings, started_definite)
     return with_output_axes(solution, settings.outputs)
 
 
-def _warn(solution: TruncatedSolution, stopped: np.ndarray, settings: Settings) -> None:
+def _warn_of_overflow(until: Any, times: Array, *found: Array) -> None:
+    """Warn the caller's caller when a row that was reached holds NaN or infinity all the same."""
+    # Times along the first axis, labellings along the last where there are any.
+    reached = np.expand_dims(np.asarray(times), tuple(range(1, 1 + np.ndim(until)))) <= until
+    finite = True
+    for values in found:
+        flat = np.asarray(values).reshape(len(times), -1, *np.shape(until))
+        finite &= bool(np.isfinite(flat).all(axis=1)[reached].all())
+    warn_unless_finite(finite, "predictions or kernels", "the initial kernels are", level=5)
+
+
+def _warn(
+    solution: TruncatedSolution, stopped: np.ndarray, settings: Settings, started_definite: bool
+) -> None:
     until = np.asarray(solution.valid_until)
     if stopped.any():
         warnings.warn(
@@ -116,11 +134,13 @@ def _warn(solution: TruncatedSolution, stopped: np.ndarray, settings: Settings) 
             UserWarning,
             stacklevel=4,
         )
+    _warn_of_overflow(until, solution.times, solution.predictions, solution.kernel)
     smallest = np.asarray(solution.smallest_eigenvalue)
     size = float(np.nanmax(np.abs(np.asarray(solution.kernel)), initial=0.0))
     rounding = 100 * float(jnp.finfo(smallest.dtype).eps) * size * solution.kernel.shape[2]
     lost = smallest < -rounding
-    if lost.any() and not stopped.any():  # a blow-up follows the loss, and says enough
+    # A blow-up follows the loss, and says enough; so does a kernel that never was definite.
+    if started_definite and lost.any() and not stopped.any():
         first = int(np.argmax(lost.reshape(len(lost), -1).any(axis=1)))
         warnings.warn(
             f"the truncated kernel is no longer positive definite on the training points at t = "

@@ -1,6 +1,7 @@
 """The truncated hierarchy of Theorem 2.6: from tensors, as a signature, and as a jet."""
 
 import functools
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -83,7 +84,8 @@ def truncated_hierarchy(
         TypeError, ValueError: naming the argument, before any work starts.
 
     Warns:
-        UserWarning: when the solution blows up, does not reach the last time, or its kernel
+        UserWarning: when K[2] is not positive semi-definite on the training points beyond
+            rounding; when the solution blows up, does not reach the last time, or its kernel
             loses positive definiteness on the training points.
 
     Works under ``jit`` and ``vmap``, not under ``grad``; everything is brought to the dtype of K.
@@ -95,7 +97,7 @@ def truncated_hierarchy(
     >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
     (2, 3)
     """
-    order, K, outputs = _checked_kernels(K, order)
+    order, K, outputs, rounding = _checked_kernels(K, order)
     validation.one_of("method", method, ("auto", "signature", "tensors"))
     validation.one_of("solver", solver, ("auto", "explicit", "implicit"))
     rtol, max_steps = solver_settings(rtol, max_steps)
@@ -104,6 +106,7 @@ def truncated_hierarchy(
         raise ValueError('indicator needs the method "signature", got "tensors"')
     if indicator and words + 2 not in K:
         raise ValueError(f"indicator at order {order} needs K to order {words + 2}, got {max(K)}")
+    definite = _is_semidefinite(K[2], rounding)
     rows, n = K[2].shape
     y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
     times = validation.time_points(times).astype(K[2].dtype)
@@ -123,7 +126,7 @@ def truncated_hierarchy(
     bar = not traced and y.ndim == 1
     settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
     solve = compiled(_solve_from_kernels, settings, method == "tensors")
-    return run(solve, settings, K, y, times)
+    return run(solve, settings, K, y, times, started_definite=definite)
 
 
 def truncated_flow(
@@ -188,7 +191,7 @@ def truncated_flow(
     >>> nth.truncated_flow(net, params, X, jnp.ones(3), times, order=4).kernel.shape
     (2, 3, 3)
     """
-    order = validation.whole_number("order", order, 2)
+    order = validation.kernel_order(order, 2)
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times).astype(data.y.dtype)
@@ -208,11 +211,13 @@ def _length(order: int, *, indicator: bool) -> int:
     return order - 2 + (1 + (order + 1) % 2) * indicator
 
 
-def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], int | None]:
-    """The order, the kernels with flat indices, and the number of outputs or None."""
+def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], int | None, float]:
+    """The order, the kernels with flat indices, the number of outputs or None, K[2]'s rounding."""
     if not isinstance(K, Mapping) or 1 not in K or 2 not in K:
         raise TypeError("K must be a dict of kernels with the orders 1 and 2, from nthlib.kernels")
-    order = max(K) if order is None else validation.whole_number("order", order, 2)
+    if not all(isinstance(r, int) for r in K):
+        raise TypeError("K must be a dict of kernels whose keys are their orders, whole numbers")
+    order = validation.kernel_order(max(K) if order is None else order, 2)
     missing = sorted(set(range(1, order + 1)) - set(K))
     if missing:
         raise ValueError(
@@ -235,7 +240,26 @@ def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], 
         for r, kernel in checked.items()
     }
     _check_symmetric(kernels[2][: flat[1]])
-    return order, kernels, outputs
+    return order, kernels, outputs, float(jnp.finfo(second.dtype).eps)
+
+
+def _is_semidefinite(kernel: Array, rounding: float) -> bool:
+    """False, with a warning to the caller's caller, when an eigenvalue lies below rounding."""
+    if validation.is_traced(kernel):
+        return True
+    square = np.asarray(kernel, dtype=np.float64)[: kernel.shape[1]]
+    eigenvalues = np.linalg.eigvalsh((square + square.T) / 2)
+    if eigenvalues[0] >= -len(square) * rounding * eigenvalues[-1]:
+        return True
+    warnings.warn(
+        "K[2] is not positive semi-definite on the training points: its smallest eigenvalue is "
+        f"{eigenvalues[0]:.3g}, its largest {eigenvalues[-1]:.3g}; it is then no kernel of a "
+        "network, or was computed in too low a precision, and along that direction the residual "
+        "grows",
+        UserWarning,
+        stacklevel=3,
+    )
+    return False
 
 
 def _check_symmetric(kernel: Array) -> None:

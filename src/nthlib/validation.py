@@ -13,6 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+# An array has at most this many axes in NumPy 1, and a kernel has as many as its order.
+_HIGHEST_ORDER = 32
+
 
 def is_traced(*trees: Any) -> bool:
     """True when any leaf is a JAX tracer, whose values cannot be looked at."""
@@ -22,39 +25,59 @@ def is_traced(*trees: Any) -> bool:
 def whole_number(name: str, number: Any, minimum: int) -> int:
     """Return ``number`` as an int, or raise when it is not whole or below ``minimum``."""
     if isinstance(number, bool) or not isinstance(number, numbers.Integral):
-        raise TypeError(f"{name} must be a whole number, got {_describe(number)}")
+        raise TypeError(f"{name} must be a whole number, got {describe(number)}")
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {number}")
     return int(number)
 
 
+def kernel_order(order: Any, minimum: int) -> int:
+    """Return the order of a kernel as an int, or raise when none can have it."""
+    order = whole_number("order", order, minimum)
+    if order > _HIGHEST_ORDER:
+        raise ValueError(f"order must be at most {_HIGHEST_ORDER}, got {describe(order)}")
+    return order
+
+
+def step_count(name: str, number: Any, minimum: int) -> int:
+    """Return a number of steps as an int, or raise when a 32-bit counter cannot hold it."""
+    count = whole_number(name, number, minimum)
+    if count >= 2**31:
+        raise ValueError(f"{name} must be below 2**31, got {describe(count)}")
+    return count
+
+
 def real_number(name: str, number: Any) -> float:
     """Return ``number`` as a float, or raise when it is not a number."""
     if isinstance(number, bool) or not isinstance(number, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {_describe(number)}")
-    return float(number)
+        raise TypeError(f"{name} must be a number, got {describe(number)}")
+    try:
+        return float(number)
+    except OverflowError:  # beyond the floats
+        large: Any = number
+        return math.inf if large > 0 else -math.inf
 
 
 def positive_number(name: str, number: Any) -> float:
     """Return ``number`` as a float, or raise when it is not a finite number above zero."""
     value = real_number(name, number)
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be finite and above 0, got {number}")
+        raise ValueError(f"{name} must be finite and above 0, got {value}")
     return value
 
 
 def flag(name: str, value: Any) -> bool:
     """Return ``value``, or raise when it is neither True nor False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {_describe(value)}")
+        raise TypeError(f"{name} must be True or False, got {describe(value)}")
     return value
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise unless ``value`` is one of the strings in ``choices``."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         listed = ", ".join(f'"{choice}"' for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
+        raise ValueError(f"{name} must be one of {listed}, got {describe(value)}")
 
 
 def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Array:
@@ -85,8 +108,8 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
 def _as_array(name: str, array: Any) -> Array:
     try:
         return jnp.asarray(array)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of floats, got {_describe(array)}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must be an array of floats, got {describe(array)}") from error
 
 
 def is_finite(array: Any) -> bool:
@@ -126,6 +149,18 @@ def time_points(times: Any) -> Array:
     return times
 
 
+SINGLE = (
+    "measured in single precision: enable float64 by "
+    'jax.config.update("jax_enable_x64", True) before the first computation'
+)
+
+
+def is_single(number: Any) -> bool:
+    """True for an array or a scalar of floats with fewer than 64 bits."""
+    dtype = getattr(number, "dtype", None)
+    return dtype is not None and jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8
+
+
 def coinciding_inputs(X: Any) -> tuple[int, int] | None:
     """The first pair of equal rows of X, or None; None also for traced arrays."""
     if is_traced(X):
@@ -138,8 +173,22 @@ def coinciding_inputs(X: Any) -> tuple[int, int] | None:
     return int(first[inverse[repeated[0]]]), int(repeated[0])
 
 
-def _describe(thing: Any) -> str:
+def axes(thing: Any) -> int:
+    """How many axes an array or a list has; one for a list of lists of several lengths."""
+    try:
+        return np.ndim(thing)
+    except ValueError:
+        return 1
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, to be quoted inside a sentence."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def describe(thing: Any) -> str:
+    """An argument as it stands in a message: short, and on one line."""
     if isinstance(thing, (np.ndarray, jax.Array)):
         return f"an array of shape {thing.shape}"
-    text = repr(thing)
+    text = " ".join(repr(thing).split())
     return f"{type(thing).__name__} {text if len(text) < 40 else text[:37] + '...'}"

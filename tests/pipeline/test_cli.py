@@ -21,7 +21,7 @@ def ran(monkeypatch):
     """Record what would be run, and run nothing."""
     names: list[str] = []
 
-    def pretend(requests, **_):
+    def pretend(requests, _settings):
         names.extend(request.chapter.name for request in requests)
         return []
 
@@ -148,7 +148,7 @@ def test_build_runs_no_chapter(book, ran, built):
 
 
 def test_book_runs_and_builds_and_shows_what_failed_as_last_run(book, built, monkeypatch, capsys):
-    monkeypatch.setattr(execution, "run_chapters", lambda requests, **_: ["alpha"])
+    monkeypatch.setattr(execution, "run_chapters", lambda requests, settings: ["alpha"])
     assert main(["book"]) == 1
     assert len(built) == 1
     assert str(book.html_dir / "index.html") in capsys.readouterr().out
@@ -164,7 +164,7 @@ def test_a_site_that_cannot_be_built_is_status_1(book, monkeypatch, capsys):
 
 
 def test_ctrl_c_is_one_line(book, monkeypatch, capsys):
-    def interrupt(requests, **_):
+    def interrupt(requests, _settings):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(execution, "run_chapters", interrupt)

@@ -127,6 +127,7 @@ def test_the_kernel_finds_its_surroundings(book, capfd):
     assert capfd.readouterr().err.count("\n") == 2
 
 
+@pytest.mark.fault
 def test_a_chapter_that_raises_keeps_its_last_good_output(book, capfd):
     assert main(["run", "alpha"]) == 0
     before = outputs_of(book)
@@ -157,6 +158,7 @@ def test_a_chapter_that_raises_keeps_its_last_good_output(book, capfd):
     assert not (book.logs_dir / "alpha.log").exists()
 
 
+@pytest.mark.fault
 def test_a_kernel_that_dies_fails_its_chapter_and_not_the_others(book, capfd):
     write_chapter(book, "alpha", "print('last words', flush=True)\nos._exit(1)")
     # With an override, papermill's injected cell must not shift the number of the cell.
@@ -183,6 +185,7 @@ judge("one", -0.5, -0.5, "holds")
 """
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_an_ended_run_leaves_no_process_and_no_half_of_anything(book, signum):
     write_chapter(book, "alpha", SLEEPER)
@@ -216,6 +219,7 @@ def socket_folder(kernel: int) -> Path:
     return folder
 
 
+@pytest.mark.fault
 def test_two_commands_do_not_run_one_chapter_at_once(book, capfd):
     write_chapter(book, "alpha", SLEEPER)
     command = [sys.executable, "-m", "nthlib.cli", "run", "alpha"]

@@ -97,6 +97,7 @@ def test_only_a_chapters_own_claims_concern_it(book):
     assert reasons(book) == ["claims changed"]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("content", [None, "{", '{"metadata": {"nth": {"run_id": "other"}}}', "{}"])
 def test_notebook_and_record_are_one_unit(book, content):
     pretend_run(book)
@@ -105,6 +106,7 @@ def test_notebook_and_record_are_one_unit(book, content):
     assert reasons(book) == ["its notebook is missing or of another run"]
 
 
+@pytest.mark.fault
 def test_a_record_of_another_version_counts_as_none(book):
     record = dataclasses.asdict(pretend_run(book))
     del record["digests"]
@@ -112,6 +114,7 @@ def test_a_record_of_another_version_counts_as_none(book):
     assert reasons(book) == ["never ran"]
 
 
+@pytest.mark.fault
 def test_a_failure_after_a_good_run_makes_it_stale(book):
     pretend_run(book)
     write_failure(book, Failure("alpha", "quick", "2026", 3, "1 / 0", "ZeroDivisionError: x"))

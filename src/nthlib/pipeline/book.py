@@ -98,10 +98,13 @@ class Book:
         path = self.root / "_toc.yml"
         try:
             contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(f"_toc.yml cannot be read: {reason}") from error
-        return list(_documents(contents))
+        pages = list(_documents(contents))
+        if not pages:
+            raise UsageError("_toc.yml names no page: is it whole?")
+        return pages
 
     def executed_pages(self) -> dict[str, str]:
         """The pages that are run, by name, in the order of ``_toc.yml``.

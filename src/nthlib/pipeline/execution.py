@@ -1,5 +1,6 @@
 """Run chapters: text, notebook, papermill, and the result put in place when it is whole."""
 
+import errno
 import fcntl
 import importlib.metadata
 import logging
@@ -20,9 +21,11 @@ import papermill
 from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import write_ipynb
 
 from . import outputs
 from .book import Book, UsageError
+from .cache import reused_cells
 from .chapter import is_parameters_cell
 from .kernels import KernelGuard, RunCancelledError, kernel_manager, peak_memory_mb
 from .progress import ChapterProgress
@@ -32,7 +35,7 @@ from .record import (
     forget_failure,
     read_record,
     write_failure,
-    write_record,
+    write_run,
     write_whole,
 )
 from .staleness import Request
@@ -42,22 +45,40 @@ logging.getLogger("papermill").addHandler(logging.NullHandler())
 
 _PACKAGES = ("jax", "jaxlib", "diffrax", "numpy", "scipy", "nthlib")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _PATIENCE = 120  # seconds a busy machine may need to start a kernel or to deliver an output
 
 
-def run_chapters(requests: Sequence[Request], *, jobs: int = 1, force: bool = False) -> list[str]:
-    """Run chapters, ``jobs`` at once, and return the names of those that failed.
+@dataclass(frozen=True)
+class RunSettings:
+    """How chapters are run, whatever they compute.
+
+    ``jobs`` chapters run at once; ``force`` bypasses the cache. ``scheduler`` is the address
+    of a Dask scheduler for the cells of sweeps, ``cell_timeout`` the seconds that a cell of
+    a notebook may take, and ``copy_to`` a folder or an address that papermill can write to,
+    where executed notebooks go as well.
+    """
+
+    jobs: int = 1
+    force: bool = False
+    scheduler: str | None = None
+    cell_timeout: int | None = None
+    copy_to: str | None = None
+
+
+def run_chapters(requests: Sequence[Request], settings: RunSettings = RunSettings()) -> list[str]:
+    """Run chapters and return the names of those that failed.
 
     A failed chapter leaves its last good output in place and does not stop the others.
     On KeyboardInterrupt all kernels are ended before it is passed on.
     """
     if not requests:
         return []
-    with KernelGuard() as guard, ThreadPoolExecutor(max_workers=jobs) as pool:
+    with KernelGuard() as guard, ThreadPoolExecutor(max_workers=settings.jobs) as pool:
         futures: dict[str, Future[bool]] = {}
         try:
             for place, request in enumerate(requests):
-                run = ChapterRun(request, guard, force, place % jobs)
+                run = ChapterRun(request, guard, settings, place % settings.jobs)
                 futures[request.chapter.name] = pool.submit(run.execute)
             return [name for name, future in futures.items() if not future.result()]
         except BaseException:
@@ -80,7 +101,7 @@ class ChapterRun:
 
     request: Request
     guard: KernelGuard
-    force: bool = False
+    settings: RunSettings = RunSettings()
     place: int = 0
 
     def __post_init__(self) -> None:
@@ -118,15 +139,14 @@ class ChapterRun:
 
     def _run_or_remember(self) -> None:
         try:
-            self._run()
-            self.succeeded = True
+            self.succeeded = self._run()
         except RunCancelledError:
             pass
         except Exception as error:
             if not self.guard.is_closed:  # else the kernel was ended on purpose
                 self._remember(error)
 
-    def _run(self) -> None:
+    def _run(self) -> bool:
         _ = self.request.digests  # taken before the run: what changes meanwhile makes it stale
         notebook = self.request.chapter.notebook()
         self.partial.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +155,8 @@ class ChapterRun:
         expected = expected_seconds(self.request)
         with ChapterProgress(self.name, cells, expected, self.place) as progress:
             executed = self._papermill(notebook, progress)
-            self._publish(executed, progress.seconds, cells)
+            progress.reused, progress.swept = self._publish(executed, progress.seconds, cells)
+        return self._copy(executed)
 
     def _papermill(self, notebook: NotebookNode, progress: ChapterProgress) -> NotebookNode:
         log = self.book.logs_dir / f"{self.name}.kernel.log"
@@ -160,6 +181,7 @@ class ChapterRun:
                     progress_bar=False,
                     start_timeout=_PATIENCE,
                     iopub_timeout=_PATIENCE,
+                    execution_timeout=self.settings.cell_timeout,
                     kernel_manager_class=manager,
                     # the kernel's folder; papermill's `cwd` would move this whole process
                     resources={"metadata": {"path": str(self.book.root)}},
@@ -185,14 +207,19 @@ class ChapterRun:
         settings = {"NTH_PROFILE": self.request.profile, "NTH_CACHE": str(self.book.cache_dir)}
         if self.request.profile == "smoke":  # tiny runs: compiling takes longer than computing
             settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-        return {**settings, "NTH_FORCE": "1"} if self.force else settings
+        if self.settings.force:
+            settings["NTH_FORCE"] = "1"
+        if self.settings.scheduler:
+            settings["NTH_SCHEDULER"] = self.settings.scheduler
+        return settings
 
     def _injected(self) -> dict[str, Any]:
         """Return the parameters that differ from the values in the chapter's own cell."""
         defaults = self.request.chapter.defaults
         return {k: v for k, v in self.request.values.items() if v != defaults[k]}
 
-    def _publish(self, notebook: NotebookNode, seconds: float, cells: int) -> None:
+    def _publish(self, notebook: NotebookNode, seconds: float, cells: int) -> tuple[int, int]:
+        """Put the result in place; return how many cells of sweeps were reused, and of how many."""
         noise = outputs.strip_stderr(notebook)
         outputs.hide_injected_cell(notebook)
         outputs.forget_paths(notebook)
@@ -202,14 +229,30 @@ class ChapterRun:
             "profile": self.request.profile,
             "parameters": self.request.values,
             "overrides": self.request.overrides,
+            "replaced": {k: v for k, v in self._injected().items() if k != "profile"},
         }
         record = self._record(notebook, seconds, cells)
-        write_whole(self.book.executed_dir / f"{self.name}.ipynb", nbformat.writes(notebook))
-        write_record(self.book, record)
+        write_run(self.book, record, nbformat.writes(notebook))
         forget_failure(self.book, self.name)
         if noise:
             write_whole(self.book.logs_dir / f"{self.name}.stderr.log", noise)
         self.partial.unlink(missing_ok=True)
+        return reused_cells(noise)
+
+    def _copy(self, notebook: NotebookNode) -> bool:
+        """Write the notebook to ``copy_to`` too; where that fails, the run is good all the same."""
+        folder = self.settings.copy_to
+        if not folder:
+            return True
+        try:
+            if "://" not in folder:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            write_ipynb(notebook, f"{folder.rstrip('/')}/{self.name}.ipynb")
+        except Exception as error:  # every kind of storage has errors of its own
+            reason = " ".join(str(error).split())
+            ChapterProgress.say(f"{self.name} ran, but was not copied to {folder}: {reason}")
+            return False
+        return True
 
     def _record(self, notebook: NotebookNode, seconds: float, cells: int) -> Record:
         return Record(
@@ -230,21 +273,27 @@ class ChapterRun:
     def _remember(self, error: Exception) -> None:
         failure = self._failure(error)
         log = self.book.logs_dir / f"{self.name}.log"
-        write_whole(log, f"{failure.sentence}\n\n{_COLOUR.sub('', str(error))}\n")
-        write_failure(self.book, failure)
-        if self.partial.is_file():
-            os.replace(self.partial, self.book.logs_dir / f"{self.name}.ipynb")
-        ChapterProgress.say(f"{failure.sentence}\n  traceback in {log}")
+        try:
+            write_whole(log, f"{failure.sentence}\n\n{_COLOUR.sub('', str(error))}\n")
+            write_failure(self.book, failure)
+            if self.partial.is_file():
+                os.replace(self.partial, self.book.logs_dir / f"{self.name}.ipynb")
+        except OSError:  # what ended the run, as a full disk does, keeps its traceback out too
+            ChapterProgress.say(failure.sentence)
+        else:
+            ChapterProgress.say(f"{failure.sentence}\n  traceback in {log}")
 
     def _failure(self, error: Exception) -> Failure:
         number, code = self.current or (None, "")
         source = outputs.first_line(code)
         if isinstance(error, PapermillExecutionError):
-            lines = _COLOUR.sub("", f"{error.ename}: {error.evalue}").split("\n")
+            words = _COLOUR.sub("", f"{error.ename}: {error.evalue}")
+        elif isinstance(error, OSError) and error.errno in _NO_ROOM:
+            words = f"cannot write to {self.book.build}: {error.strerror}"
         else:
-            lines = [f"{type(error).__name__}: {error}"]
+            words = f"{type(error).__name__}: {error}"
         started = self.started.isoformat(timespec="seconds")
-        first = lines[0].strip().rstrip(":")
+        first = words.strip().split("\n")[0].strip().rstrip(":")
         return Failure(self.name, self.request.profile, started, number, source, first)
 
 

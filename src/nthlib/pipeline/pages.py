@@ -7,7 +7,7 @@ stays in the page, numbers come from the records.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -240,15 +240,21 @@ def versions_table(runs: Sequence[Record]) -> str:
     return _table(lines, "nth-versions")
 
 
-def chapter_note(record: Record) -> str:
-    """Says, at the top of a chapter, that its numbers are not those of the book's own run."""
+def chapter_note(record: Record, replaced: Mapping[str, Any]) -> str:
+    """Says, at the top of a chapter, that its numbers are not those of the book's own run.
+
+    ``replaced`` are the parameters that differ from those the page shows.
+    """
     if record.profile == DEFAULT_PROFILE and not record.overrides:
         return ""
     how = f"profile `{record.profile}`"
-    if record.overrides:
-        how += f" and {_assignments(record.overrides)}"
+    if replaced:
+        how += f", that is with {_assignments(replaced)}"
     judged = " Its numbers are recorded and not judged." if record.profile == "smoke" else ""
-    text = f"This page was run with {how}.{judged}"
+    text = (
+        f"This page was run with {how}.{judged} The text describes the book's own run, "
+        f"at profile `{DEFAULT_PROFILE}`."
+    )
     return f":::{{admonition}} Not the default run\n:class: note\n{text}\n:::"
 
 
@@ -271,7 +277,7 @@ def chapter_footer(record: Record, page: str) -> str:
     return f'<p class="nth-run">{"; ".join(parts)}.</p>'
 
 
-def _assignments(values: dict[str, Any]) -> str:
+def _assignments(values: Mapping[str, Any]) -> str:
     return ", ".join(f"`{name} = {json.dumps(value)}`" for name, value in values.items())
 
 

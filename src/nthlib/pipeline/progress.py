@@ -29,12 +29,16 @@ def format_seconds(seconds: float | None) -> str:
 
 
 class ChapterProgress:
-    """Shows one chapter's run on stderr; ``expected`` is how long it may take, in seconds."""
+    """Shows one chapter's run on stderr; ``expected`` is how long it may take, in seconds.
+
+    ``reused`` and ``swept`` say how many cells of its sweeps came from the cache, of how many.
+    """
 
     def __init__(self, name: str, cells: int, expected: float | None, place: int = 0) -> None:
         self.name = name
         self.cells = cells
         self.expected = expected
+        self.reused = self.swept = 0
         self._started = time.monotonic()
         self._done = threading.Event()
         self._cell = 0
@@ -63,7 +67,8 @@ class ChapterProgress:
             self._ticker.join()
             self._bar.close()
         if kind is None:
-            self.say(f"{self.name}: done in {format_seconds(self.seconds)}")
+            cells = f", {self.reused} of {self.swept} cells from the cache" if self.reused else ""
+            self.say(f"{self.name}: done in {format_seconds(self.seconds)}{cells}")
 
     @property
     def seconds(self) -> float:

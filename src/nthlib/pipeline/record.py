@@ -83,6 +83,16 @@ def write_record(book: Book, record: Record) -> None:
     write_whole(book.claims_dir / f"{record.chapter}.json", _dump(record))
 
 
+def write_run(book: Book, record: Record, notebook: str) -> None:
+    """Put a good run's notebook and record in place: both, or on a full disk neither."""
+    _write_together(
+        {
+            book.executed_dir / f"{record.chapter}.ipynb": notebook,
+            book.claims_dir / f"{record.chapter}.json": _dump(record),
+        }
+    )
+
+
 def write_failure(book: Book, failure: Failure) -> None:
     """Remember a failure until the chapter's next good run."""
     write_whole(book.logs_dir / f"{failure.chapter}.json", _dump(failure))
@@ -96,10 +106,21 @@ def forget_failure(book: Book, name: str) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader, or a crash, never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    _write_together({path: text})
+
+
+def _write_together(texts: dict[Path, str]) -> None:
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
+    for path in texts:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for path, text in texts.items():
+            temporary[path].write_text(text, encoding="utf-8")
+        for path, written in temporary.items():
+            written.replace(path)
+    finally:  # half a file would fill a full disk further
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
 
 
 def _dump(kept: Record | Failure) -> str:

@@ -1,11 +1,14 @@
 """The static site: staged sources, jupyter-book, an inspection, and only then the swap."""
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -44,18 +47,32 @@ def build_site(book: Book, *, allow_missing: bool = False) -> Path:
         SiteError: naming the chapter without a run, the warnings of Sphinx, or the pages
             and figures that are missing.
     """
-    _restore(book.html_dir)
-    try:
-        mathjax = install_mathjax(book.root, book.build / "node")
-        stage_book(book, mathjax, allow_missing=allow_missing)
-    except (MathJaxError, StagingError, UnknownPieceError) as error:
-        raise SiteError(str(error)) from error
-    built = _run_jupyter_book(book)
-    _publish(book, built)
+    with _alone(book) as lock:
+        _restore(book.html_dir)
+        try:
+            mathjax = install_mathjax(book.root, book.build / "node")
+            stage_book(book, mathjax, allow_missing=allow_missing)
+        except (MathJaxError, StagingError, UnknownPieceError) as error:
+            raise SiteError(str(error)) from error
+        built = _run_jupyter_book(book, lock)
+        _publish(book, built)
     return book.html_dir
 
 
-def _run_jupyter_book(book: Book) -> Path:
+@contextmanager
+def _alone(book: Book) -> Iterator[int]:
+    """Wait until no other build works in the same folders.
+
+    jupyter-book inherits the lock: where a build was killed, its jupyter-book goes on, and
+    the next build must not meet it in ``build/site-work``.
+    """
+    book.build.mkdir(parents=True, exist_ok=True)
+    with (book.build / "site.lock").open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _run_jupyter_book(book: Book, lock: int) -> Path:
     """Build in ``build/site-work``; what is there is used again only after a good build.
 
     A page that is not read again is not warned about again, so that the next build would
@@ -81,6 +98,7 @@ def _run_jupyter_book(book: Book) -> Path:
         env=environment,
         cwd=book.root,
         stdin=subprocess.DEVNULL,
+        pass_fds=[lock],
         capture_output=True,
         text=True,
         check=False,

@@ -54,7 +54,8 @@ def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> Non
 def staged_notebook(notebook: Any, record: Record, page: str) -> Any:
     """An executed notebook as the site shows it: with a note on its run above and below."""
     _drop_verdict_data(notebook)
-    if note := chapter_note(record):
+    replaced = notebook.metadata.get("nth", {}).get("replaced", record.overrides)
+    if note := chapter_note(record, replaced):
         _insert_below_title(notebook, note)
     footer = nbformat.v4.new_markdown_cell(chapter_footer(record, page), id="nth-run")
     notebook.cells.append(footer)

@@ -114,10 +114,10 @@ def one_unit(book: Book, record: Record) -> bool:
     """Tell whether notebook and record come from the same run."""
     path = book.executed_dir / f"{record.chapter}.ipynb"
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-    except (OSError, ValueError, KeyError):
+        run_id = json.loads(path.read_text(encoding="utf-8"))["metadata"]["nth"]["run_id"]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(metadata.get("nth", {}).get("run_id") == record.run_id)
+    return bool(run_id == record.run_id)
 
 
 def _claims_of(book: Book, name: str) -> str:
