@@ -128,6 +128,11 @@ LABELS = [
     (jnp.array([1.0, jnp.nan, 0.0]), ValueError, "must be finite"),
     (jnp.ones(3, int), TypeError, "must hold floats"),
 ]
+KEYS = [
+    (0, TypeError, "must be a random key"),
+    (jax.random.split(KEY), TypeError, "must be a random key"),
+    (jnp.array(3), TypeError, "must be a random key"),
+]
 TIME_POINTS = [
     (jnp.array([1.0, 0.5]), ValueError, "must be sorted"),
     (jnp.array([-1.0, 0.5]), ValueError, "must not be negative"),
@@ -205,7 +210,7 @@ TABLE = {
         (1, ValueError, "must be at least 2"),
         (3, ValueError, "must be even"),
     ],
-    (nth.limit_kernel_estimate, "key"): [(None, TypeError, "must be a random key")],
+    (nth.limit_kernel_estimate, "key"): [(None, TypeError, "must be a random key"), *KEYS],
     (nth.limit_kernel_estimate, "width"): WHOLE,
     (nth.limit_kernel_estimate, "draws"): [*WHOLE, (1, ValueError, "must be at least 2")],
     (nth.gradient_flow, "model"): MODELS,
@@ -348,6 +353,9 @@ TABLE = {
         ("mode", ValueError, "must be one of median, mean, rms"),
         (["mean"], ValueError, "must be one of median, mean, rms"),
     ],
+    (nth.sphere, "key"): KEYS,
+    (nth.teacher_labels, "key"): KEYS,
+    (nth.digits, "key"): KEYS,
     (nth.sphere, "n"): [*WHOLE, (10**30, MemoryError, "or dim")],
     (nth.sphere, "dim"): [*WHOLE, (10**30, MemoryError, "$")],
     (nth.sphere, "smallest_singular_value"): [

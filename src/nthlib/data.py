@@ -36,6 +36,7 @@ def sphere(
     >>> round(float(jnp.linalg.svd(X)[1][-1]), 4)
     0.5
     """
+    validation.random_key("key", key)
     n, dim = validation.whole_number("n", n, 1), validation.whole_number("dim", dim, 1)
     check_memory(8 * n * dim, None, "a smaller n or dim")
     points = jax.random.normal(key, (n, dim))
@@ -120,6 +121,7 @@ def digits(
         chosen = np.flatnonzero((numerals == first) | (numerals == second))
         signs = np.where(numerals == first, 1.0, -1.0)
     if key is not None:
+        validation.random_key("key", key)
         chosen = chosen[np.asarray(jax.random.permutation(key, len(chosen)))]
     if n is not None:
         n = validation.whole_number("n", n, 1)

@@ -122,7 +122,10 @@ def _checked_steps(steps: Any) -> Sequence[int]:
         marks = [validation.step_count("steps", mark, 0) for mark in listed]
         if marks and sorted(marks) == marks:
             return marks
-    raise ValueError("steps must be a whole number or a sorted list of whole numbers")
+    raise ValueError(
+        "steps must be a whole number or a sorted list of whole numbers, got "
+        f"{validation.describe(steps)}"
+    )
 
 
 def _checked_batch(batch: Any, key: Any, n: int) -> int | None:
@@ -135,6 +138,7 @@ def _checked_batch(batch: Any, key: Any, n: int) -> int | None:
         raise ValueError(f"batch must be at most the number of samples {n}, got {batch}")
     if key is None:
         raise ValueError("batch needs a key, from which the minibatches are drawn")
+    validation.random_key("key", key)
     return batch
 
 

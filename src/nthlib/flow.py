@@ -151,6 +151,8 @@ def training_data(
     dim = model.dim if isinstance(model, FullyConnected) else None
     X, X_test = validation.inputs(X, X_test, dim)
     outputs = check_model(model, params, X)
+    if isinstance(loss, str) and loss == "softmax" and outputs and validation.axes(y) == 1:
+        raise ValueError(f"y must hold a row of {outputs} probabilities for each sample: one-hot")
     y = validation.floating_array("y", y, (len(X),) if outputs is None else (len(X), outputs))
     dtype = jnp.result_type(jax.eval_shape(model, params, X), X, *jax.tree.leaves(params))
     losses.check_loss(loss, y, outputs)

@@ -125,6 +125,7 @@ def limit_kernel_estimate(
     X, _ = validation.inputs(X, None, net.dim)
     if key is None:
         raise TypeError(f"key must be a random key: the kernel of order {order} is estimated here")
+    validation.random_key("key", key)
     _require_smooth(net, order)
     width = validation.whole_number("width", width, 1)
     draws = validation.whole_number("draws", draws, 2)

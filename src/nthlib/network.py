@@ -64,6 +64,7 @@ class FullyConnected:
 
     def init(self, key: PRNGKeyArray, dtype: DTypeLike = float) -> Parameters:
         """Draw the parameters from ``key``; ``dtype`` defaults to JAX's default float."""
+        validation.random_key("key", key)
         # One draw for all layers: compiling a generator takes longer than running it.
         shapes = self._shapes()
         entries = jax.random.normal(key, (sum(map(math.prod, shapes)),), dtype)

@@ -161,6 +161,16 @@ def is_single(number: Any) -> bool:
     return dtype is not None and jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8
 
 
+def random_key(name: str, key: Any) -> None:
+    """Raise ``TypeError`` unless this is one random key, new style or raw."""
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not (typed and shape == ()) and not (dtype == jnp.uint32 and axes(key) == 1):
+        raise TypeError(
+            f"{name} must be a random key, one such as jax.random.key(0), got {describe(key)}"
+        )
+
+
 def coinciding_inputs(X: Any) -> tuple[int, int] | None:
     """The first pair of equal rows of X, or None; None also for traced arrays."""
     if is_traced(X):

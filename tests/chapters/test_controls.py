@@ -42,9 +42,8 @@ def _nth(book: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "chapter", ["setting", pytest.param("tangent-kernel", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", SMALL)
 def test_claims_fail_when_measured_under_their_controls(chapter, tmp_path):
     (tmp_path / "book" / "chapters").mkdir(parents=True)
     (tmp_path / "_toc.yml").write_text(

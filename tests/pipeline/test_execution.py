@@ -197,7 +197,7 @@ def test_an_ended_run_leaves_no_process_and_no_half_of_anything(book, signum):
         assert is_running(worker)
         folder = socket_folder(kernel)
         run.send_signal(signum)
-        _, err = run.communicate(timeout=PATIENCE)
+        _, err = run.communicate(timeout=3 * PATIENCE)
     wait_for(lambda: not is_running(kernel), "the end of the kernel")
     wait_for(lambda: not is_running(worker), "the end of the kernel's worker")
     wait_for(lambda: not folder.exists(), "the removal of the sockets")

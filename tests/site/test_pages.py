@@ -101,12 +101,14 @@ def test_versions_that_differ_between_chapters_are_told_apart():
 
 
 def test_the_default_run_needs_no_note():
-    assert pages.chapter_note(example_record()) == ""
+    assert pages.chapter_note(example_record(), {}) == ""
 
 
-def test_a_note_names_profile_and_overrides():
-    note = pages.chapter_note(example_record(profile="smoke", overrides={"widths": [8]}))
-    assert "profile `smoke` and `widths = [8]`" in note
+def test_a_note_names_the_profile_and_what_the_page_shows_otherwise():
+    replaced = {"widths": [8], "seeds": 2}
+    note = pages.chapter_note(example_record(profile="smoke"), replaced)
+    assert "profile `smoke`, that is with `widths = [8]`, `seeds = 2`." in note
+    assert "The text describes the book's own run, at profile `quick`." in note
     assert "not judged" in note
 
 
