@@ -181,7 +181,8 @@ def test_the_indicator_has_an_axis_of_outputs():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"y": jnp.ones(2)}, r"y must have shape \(2, 3\)"),
+        ({"y": jnp.ones(2)}, "y must hold a row of 3 probabilities for each sample"),
+        ({"y": jnp.ones((2, 2))}, r"y must have shape \(2, 3\)"),
         ({"y": jnp.ones((2, 3))}, "y must hold probabilities that sum to 1"),
         ({"y": jnp.array([[2.0, -1.0, 0.0]] * 2)}, "y must hold probabilities"),
         ({"model": lambda p, Z: classifier(p, Z)[..., None]}, "model must return shape"),

@@ -185,11 +185,20 @@ judge("one", -0.5, -0.5, "holds")
 """
 
 
+# A shell starts background commands, and with them these tests, deaf to Ctrl-C.
+HEARING_RUN = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nthlib.cli import main
+sys.exit(main(["run", "alpha"]))
+"""
+
+
 @pytest.mark.fault
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_an_ended_run_leaves_no_process_and_no_half_of_anything(book, signum):
     write_chapter(book, "alpha", SLEEPER)
-    command = [sys.executable, "-m", "nthlib.cli", "run", "alpha"]
+    command = [sys.executable, "-c", HEARING_RUN]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         note = wait_for(lambda: Path("pids").exists() and Path("pids"), "the kernel")
         kernel, worker = map(int, note.read_text(encoding="utf-8").split())
@@ -197,7 +206,7 @@ def test_an_ended_run_leaves_no_process_and_no_half_of_anything(book, signum):
         assert is_running(worker)
         folder = socket_folder(kernel)
         run.send_signal(signum)
-        _, err = run.communicate(timeout=3 * PATIENCE)
+        _, err = run.communicate(timeout=PATIENCE)
     wait_for(lambda: not is_running(kernel), "the end of the kernel")
     wait_for(lambda: not is_running(worker), "the end of the kernel's worker")
     wait_for(lambda: not folder.exists(), "the removal of the sockets")
