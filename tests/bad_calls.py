@@ -1,78 +1,11 @@
-"""Good arguments for every public function, and a table of bad ones with what is said to them."""
+"""A table of bad arguments to every public function, with what is said to them."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
-from helpers import network, unit_rows
+from good_calls import INF, KEY, NAN, PARAMS, K, X, model, table
 
 import nthlib as nth
-
-NET, PARAMS = network(depth=2, width=4)
-X = unit_rows(3, 3)
-Y = jnp.ones(3)
-TIMES = jnp.array([0.0, 1.0])
-KEY = jax.random.key(0)
-K = {1: jnp.ones(3), 2: jnp.eye(3)}
-NAN, INF = jnp.full((3, 3), jnp.nan), jnp.full((3, 3), jnp.inf)
-
-
-def model(params, Z):
-    return Z @ params
-
-
-def table(values=None, **coordinates):
-    values = np.ones((2, 3)) if values is None else values
-    return xr.DataArray(values, dims=("width", "seed"), coords={"width": [2, 4], **coordinates})
-
-
-def measure(width, key):
-    return {"a": jax.random.normal(key)}
-
-
-def cell(case):
-    return case
-
-
-GOOD = {
-    nth.FullyConnected: {"dim": 3, "width": 4, "depth": 2},
-    nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
-    nth.layer_kernels: {"net": NET, "params": PARAMS, "X": X},
-    nth.limit_kernel: {"net": NET, "X": X},
-    nth.limit_kernel_estimate: {
-        "net": NET,
-        "X": X,
-        "order": 2,
-        "key": KEY,
-        "width": 2,
-        "draws": 2,
-    },
-    nth.gradient_flow: {"model": NET, "params": PARAMS, "X": X, "y": Y, "times": TIMES},
-    nth.gradient_descent: {
-        "model": NET,
-        "params": PARAMS,
-        "X": X,
-        "y": Y,
-        "step": 0.1,
-        "steps": 2,
-    },
-    nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
-    nth.truncated_flow: {
-        "model": NET,
-        "params": PARAMS,
-        "X": X,
-        "y": Y,
-        "times": TIMES,
-        "order": 3,
-    },
-    nth.sweep: {"measure": measure, "widths": [2], "seeds": 2},
-    nth.run_cells: {"measure": cell, "cases": [1, 2]},
-    nth.fit_exponent: {"table": table()},
-    nth.sphere: {"key": KEY, "n": 2, "dim": 3},
-    nth.teacher_labels: {"teacher": NET, "key": KEY, "X": X},
-    nth.digits: {},
-    nth.check_inputs: {"X": X, "order": 1},
-}
 
 WHOLE = [
     (0, ValueError, "must be at least"),
@@ -353,6 +286,8 @@ TABLE = {
         ("mode", ValueError, "must be one of median, mean, rms"),
         (["mean"], ValueError, "must be one of median, mean, rms"),
     ],
+    (nth.limit_kernel, "key"): KEYS,
+    (nth.gradient_descent, "key"): [(KEY, ValueError, "is for minibatches: give batch")],
     (nth.sphere, "key"): KEYS,
     (nth.teacher_labels, "key"): KEYS,
     (nth.digits, "key"): KEYS,

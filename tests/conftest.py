@@ -1,5 +1,8 @@
 import os
 
+import pytest
+from claim_files import FIELDS, registry
+
 # The tests compare with tolerances near 1e-12 and never open a window; both before JAX loads.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -11,6 +14,23 @@ _COUNTED = {
     "fault": "faults tried: {tried}, survived: {passed}",
     "bad_input": "bad calls tried: {tried}, refused or answered well: {passed}",
 }
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book with one claim of each relation, entered from one of its subfolders."""
+    monkeypatch.delenv("NTH_PROFILE", raising=False)
+    folder = tmp_path / "book" / "chapters"
+    folder.mkdir(parents=True)
+    entries = [
+        {**FIELDS, "rival": -0.5},
+        {**FIELDS, "id": "below", "relation": "at-most", "predicted": 0.0},
+        {**FIELDS, "id": "above", "relation": "at-least", "predicted": 2.0},
+    ]
+    path = tmp_path / "book" / "claims.toml"
+    path.write_text(registry(*entries))
+    monkeypatch.chdir(folder)
+    return path
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import sys
 from types import SimpleNamespace
 
@@ -10,48 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from claim_files import FIELDS
 
 import nthlib as nth
 from nthlib import claims
-from nthlib.claims import Claim, Verdict, find_registry, load_claims
-
-FIELDS = {
-    "id": "drift",
-    "chapter": "kernel-drift",
-    "kind": "theorem",
-    "statement": "It drifts",
-    "source": "Corollary 2.4",
-    "quantity": "exponent of m",
-    "predicted": -1.0,
-    "margin": 0.1,
-    "control": "Mean-field scaling",
-}
-
-
-def registry(*entries):
-    lines = []
-    for entry in entries:
-        lines.append("[[claim]]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
-    return "\n".join(lines)
-
-
-@pytest.fixture
-def book(tmp_path, monkeypatch):
-    """A book with one claim of each relation, entered from one of its subfolders."""
-    monkeypatch.delenv("NTH_PROFILE", raising=False)
-    folder = tmp_path / "book" / "chapters"
-    folder.mkdir(parents=True)
-    entries = [
-        {**FIELDS, "rival": -0.5},
-        {**FIELDS, "id": "below", "relation": "at-most", "predicted": 0.0},
-        {**FIELDS, "id": "above", "relation": "at-least", "predicted": 2.0},
-    ]
-    path = tmp_path / "book" / "claims.toml"
-    path.write_text(registry(*entries))
-    monkeypatch.chdir(folder)
-    return path
-
+from nthlib.claims import Claim, Verdict
 
 # predicted ± margin: equals [−1.1, −0.9], at-most (−∞, 0.1], at-least [1.9, ∞)
 OUTCOMES = [
@@ -202,95 +164,6 @@ def test_a_measurement_that_raises_when_read_never_raises(book):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_an_unusable_name_never_raises(book, name):
     assert nth.judge(name, -1.0).outcome == "invalid"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[[claim]",
-        registry({**FIELDS, "margin": 0.0}),
-        registry({**FIELDS, "margin": "0.1"}),
-        registry({**FIELDS, "predicted": "-1"}),
-        registry({**FIELDS, "rival": "-1"}),
-        "claim = 3",
-        "[claim]\nid = 'drift'",
-    ],
-    ids=["not TOML", "margin 0", "margin text", "predicted text", "rival text", "number", "table"],
-)
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_broken_registry_never_raises(book, text):
-    book.write_text(text)
-    assert nth.judge("drift", (-1.0, -1.05, -0.95)).outcome == "invalid"
-
-
-def test_a_broken_registry_is_named_in_the_warning(book):
-    book.write_text("[[claim]")
-    with (
-        pytest.warns(UserWarning, match=re.escape(f"the claims in {book} cannot be read")),
-        pytest.warns(UserWarning, match="is not registered"),
-    ):
-        nth.judge("drift", -1.0)
-
-
-def test_an_edited_registry_is_read_again(book):
-    assert nth.judge("drift", -1.0).outcome == "holds"
-    book.write_text(registry({**FIELDS, "predicted": 5.0}) + "\n# longer\n")
-    assert nth.judge("drift", -1.0).outcome == "fails"
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ([{**FIELDS, "margin": 0.0}], "'drift': margin must be positive"),
-        ([{**FIELDS, "margin": -1.0}], "'drift': margin must be positive"),
-        ([{**FIELDS, "kind": "rumour"}], "'drift': kind must be one of theorem, expectation"),
-        ([{**FIELDS, "relation": "near"}], "'drift': relation must be one of equals, at-most"),
-        ([{**FIELDS, "rvial": 0.0}], "'drift' has unknown fields: rvial"),
-        ([{k: v for k, v in FIELDS.items() if k != "control"}], "'drift' lacks control"),
-        ([{k: v for k, v in FIELDS.items() if k != "id"}], "'without id' lacks id"),
-        ([FIELDS, FIELDS], "'drift' is registered twice in claims.toml"),
-        ([{**FIELDS, "margin": "0.1"}], "'drift': margin must"),
-        ([{**FIELDS, "predicted": "-1"}], "'drift': predicted must"),
-        ([{**FIELDS, "rival": "-1"}], "'drift': rival must"),
-    ],
-)
-def test_load_claims_names_the_claim_and_the_field(tmp_path, entries, message):
-    path = tmp_path / "claims.toml"
-    path.write_text(registry(*entries))
-    with pytest.raises(ValueError, match=message):
-        load_claims(path)
-
-
-def test_load_claims_fills_in_what_may_be_left_out(tmp_path):
-    path = tmp_path / "claims.toml"
-    path.write_text(registry(FIELDS))
-    assert load_claims(path) == {"drift": Claim(**FIELDS, rival=None, relation="equals")}
-    path.write_text("")
-    assert load_claims(path) == {}
-
-
-def test_the_registry_of_the_nearest_book_is_found(book, tmp_path, monkeypatch):
-    assert find_registry() == book
-    assert find_registry(tmp_path / "book" / "chapters") == book
-    inner = tmp_path / "book" / "chapters" / "book" / "claims.toml"
-    inner.parent.mkdir()
-    inner.write_text("")
-    assert find_registry(tmp_path / "book" / "chapters") == inner
-
-
-def test_without_a_book_the_packaged_copy_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "__file__", str(tmp_path / "package" / "claims.py"))
-    alone = tmp_path / "elsewhere"
-    alone.mkdir()
-    assert find_registry(alone) is None
-    monkeypatch.chdir(alone)
-    with pytest.warns(UserWarning, match="is not registered"):
-        assert nth.judge("drift", -1.0).outcome == "invalid"
-    (tmp_path / "package").mkdir()
-    packaged = tmp_path / "package" / "claims.toml"
-    packaged.write_text(registry(FIELDS))
-    assert find_registry(alone) == packaged
-    assert nth.judge("drift", -1.0).outcome == "holds"
 
 
 @pytest.mark.parametrize("value", [1.5, math.nan, math.inf])

@@ -1,6 +1,6 @@
 """Any request at all: an error that names an argument, finite numbers, or a mark where they end.
 
-Requests are the good ones of ``bad_calls`` with one to three arguments replaced by anything.
+Requests are the good ones of ``good_calls`` with one to three arguments replaced by anything.
 What is good about the replacements comes from a small set, so that little is compiled.
 """
 
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from bad_calls import GOOD, KEY, NET, PARAMS, X, measure, model, table
+from good_calls import GOOD, KEY, NET, PARAMS, X, measure, model, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from nthlib import validation
 from nthlib.fingerprint import fingerprint, library_digest
 
-_DELAY_SECONDS = 5.0
+_DELAY_SECONDS = 5.0  # before a bar is shown
+_PATIENCE_SECONDS = 10.0  # for a scheduler to answer
 
 # Settings of JAX on which numbers depend. A worker process starts with its own, single
 # precision among them, whatever the one that asked has chosen.
@@ -73,7 +74,7 @@ def run_stamped(
 ) -> list[Any]:
     """:func:`run_cells` for a ``stamp`` that stands for all but the case in the cache."""
     keep = _keeper()
-    numerical = {name: jax.config.values[name] for name in _NUMERICAL}
+    numerical = {setting: jax.config.values[setting] for setting in _NUMERICAL}
     calls = [
         (_Task(measure, case, fixed, numerical), f"{stamp} {joblib.hash(case)}", numerical)
         for case in cases
@@ -115,9 +116,9 @@ class _Task:
 def _restore(numerical: dict[str, Any], digest: str, contents: bytes) -> _Task:
     if library_digest() != digest:
         raise RuntimeError("a worker has another version of nthlib than the one that asked")
-    for name, value in numerical.items():
-        if jax.config.values[name] != value:
-            jax.config.update(name, value)
+    for setting, value in numerical.items():
+        if jax.config.values[setting] != value:
+            jax.config.update(setting, value)
     return _Task(*cloudpickle.loads(contents))
 
 
@@ -159,4 +160,4 @@ def _client(address: str) -> Any:
         from distributed import Client
     except ImportError as error:
         raise RuntimeError("NTH_SCHEDULER needs Dask: pip install 'nthlib[cluster]'") from error
-    return Client(address, timeout=_DELAY_SECONDS)
+    return Client(address, timeout=_PATIENCE_SECONDS)

@@ -141,6 +141,8 @@ def check(against: Path | None, save: Path | None) -> int:
 
     book = Book.find()
     rows = ledger_rows(book)
+    if against is not None and save is not None:
+        raise UsageError("--against and --save exclude each other")
     if against is not None:
         return _compare(rows, against)
     if save is not None:

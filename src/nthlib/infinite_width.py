@@ -62,6 +62,8 @@ def limit_kernel(
         raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
     order = validation.kernel_order(order, 1)
     X, _ = validation.inputs(X, None, net.dim)
+    if key is not None:
+        validation.random_key("key", key)
     if validation.is_traced(X):
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
     if not np.asarray(X).any(axis=1).all():

@@ -171,6 +171,12 @@ def random_key(name: str, key: Any) -> None:
         )
 
 
+def require(met: bool, sentence: str) -> None:
+    """Raise ``ValueError`` with this sentence unless the condition is met."""
+    if not met:
+        raise ValueError(sentence)
+
+
 def coinciding_inputs(X: Any) -> tuple[int, int] | None:
     """The first pair of equal rows of X, or None; None also for traced arrays."""
     if is_traced(X):

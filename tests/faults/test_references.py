@@ -43,6 +43,7 @@ def saved(book, capsys):
         (-0.44, -0.40, "holds", 1),
         (-0.70, -0.56, "undecided", 1),
         (-0.50, -0.48, "fails", 1),
+        (None, None, "invalid", 1),
     ],
 )
 def test_a_measurement_agrees_when_the_intervals_meet(
@@ -58,19 +59,24 @@ def test_a_measurement_agrees_when_the_intervals_meet(
         assert "in the reference holds at " in err
 
 
-def test_a_claim_that_only_one_has_measured_is_left_out(book, saved, capsys):
+def test_nothing_to_compare_is_no_agreement(book, saved, capsys):
     write_record(book, dataclasses.replace(pretend_run(book, "alpha"), verdicts=[]))
-    assert main(["check", "--against", str(saved)]) == 0
-    assert capsys.readouterr().out.startswith("0 claims compared")
+    assert main(["check", "--against", str(saved)]) == 2
+    assert "no claim in it has been measured here" in capsys.readouterr().err
 
 
-def test_a_measurement_that_was_no_number_can_be_kept_and_compared(book, capsys):
+def test_a_measurement_that_was_no_number_can_be_kept_and_is_not_compared(book, capsys):
     measure(book, None, None, "invalid")
     assert main(["check", "--save", "ledger.json"]) == 0
     measure(book, -0.55, -0.45, "holds")
-    capsys.readouterr()
-    assert main(["check", "--against", "ledger.json"]) == 0
-    assert capsys.readouterr().out.startswith("0 claims compared")
+    assert main(["check", "--against", "ledger.json"]) == 2
+    assert "no claim in it has been measured here" in capsys.readouterr().err
+
+
+def test_a_reference_is_not_compared_and_kept_at_once(book, saved, capsys):
+    assert main(["check", "--against", str(saved), "--save", "another.json"]) == 2
+    assert "exclude each other" in capsys.readouterr().err
+    assert not Path("another.json").exists()
 
 
 ROW = {"id": "one", "measured": {"value": 0, "low": 0, "high": 0, "outcome": "holds"}}

@@ -9,9 +9,8 @@ from nbformat import NotebookNode
 
 from . import parameters
 from .book import Book, UsageError
-from .parameters import Values
+from .parameters import PROFILES, Values
 
-PROFILES = ("smoke", "quick", "full")
 PARAMETERS_TAG = "parameters"
 
 

@@ -10,12 +10,8 @@ _SCHEMES = ("tcp", "tls")
 _PATIENCE = 5.0
 
 
-def check_scheduler(address: str) -> str:
-    """Return the address of a scheduler that answers.
-
-    Raises:
-        UsageError: when the address is malformed, nothing answers there, or Dask is missing.
-    """
+def check_scheduler(address: str) -> None:
+    """Raise ``UsageError`` unless a scheduler answers at this address and Dask is installed."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -29,4 +25,3 @@ def check_scheduler(address: str) -> str:
         socket.create_connection((host, port), timeout=_PATIENCE).close()
     except OSError as error:
         raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
-    return address

@@ -101,8 +101,8 @@ class ChapterRun:
 
     request: Request
     guard: KernelGuard
-    settings: RunSettings = RunSettings()
-    place: int = 0
+    settings: RunSettings
+    place: int
 
     def __post_init__(self) -> None:
         self.run_id = uuid.uuid4().hex

@@ -2,9 +2,7 @@
 
 import click
 
-from .parameters import suggest
-
-PROFILES = ("smoke", "quick", "full")
+from .parameters import PROFILES, suggest
 
 profile_option = click.option(
     "--profile",

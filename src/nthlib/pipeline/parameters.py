@@ -11,6 +11,8 @@ import yaml
 
 from .book import UsageError
 
+PROFILES = ("smoke", "quick", "full")
+
 Values = dict[str, Any]
 
 _KINDS = {

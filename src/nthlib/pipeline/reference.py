@@ -29,14 +29,15 @@ def save_reference(rows: list[LedgerRow], path: Path) -> int:
 def differences(rows: list[LedgerRow], path: Path) -> tuple[int, list[str]]:
     """Compare the ledger with a reference.
 
-    A measurement disagrees when its interval and the reference's do not meet, or when one
-    holds and the other fails. Claims that only one of the two has measured are left out.
+    A measurement disagrees when its interval and the reference's do not meet, when one holds
+    and the other fails, or when it is no interval at all. Claims that only one of the two has
+    measured are left out.
 
     Returns:
         How many claims were compared, and a sentence for each that disagrees.
 
     Raises:
-        UsageError: when the file is not such a reference.
+        UsageError: when the file is not such a reference, or has no claim in common.
     """
     known = _read(path)
     pairs = [
@@ -44,13 +45,15 @@ def differences(rows: list[LedgerRow], path: Path) -> tuple[int, list[str]]:
         for row in rows
         if row.verdict is not None and row.claim.id in known
     ]
+    if not pairs:
+        raise UsageError(f"--against {path}: no claim in it has been measured here")
     return len(pairs), [sentence for pair in pairs for sentence in _disagreement(*pair)]
 
 
 def _disagreement(now: Verdict, then: dict[str, Any]) -> Iterator[str]:
     pair = {now.outcome, then["outcome"]}
     apart = now.low > then["high"] or now.high < then["low"]
-    if apart or pair == set(_DECIDED):
+    if now.outcome == "invalid" or apart or pair == set(_DECIDED):
         yield (
             f"claim {now.id}: {now.outcome} at "
             f"{format_interval(now.value, now.low, now.high)}, but in the reference "
