@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 book: $(READY)
-	$(BIN)/nth book
+	$(BIN)/nth book --jobs 2
 
 # Linters first: they fail fastest. A sample of the chapters runs at profile smoke, into a folder
 # of its own.

@@ -113,7 +113,9 @@ def test_gradient_flow_on_the_cross_entropy_agrees_with_scipy():
     np.testing.assert_allclose(flow.kernels[2][-1], expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("order", [2, 3, 4])
+@pytest.mark.parametrize(
+    "order", [*(pytest.param(order, marks=pytest.mark.slow) for order in (2, 3)), 4]
+)
 def test_the_truncated_hierarchy_on_the_cross_entropy_agrees_with_scipy(order):
     """The tensor equations by SciPy; from tensors, as a signature and as a jet."""
     params = drawn()
@@ -168,6 +170,7 @@ def test_own_losses_take_vectors_and_the_frozen_kernel_is_exact():
     assert own.steps > 0
 
 
+@pytest.mark.slow
 def test_the_indicator_has_an_axis_of_outputs():
     params = drawn()
     settings = {"loss": "softmax", "indicator": True}

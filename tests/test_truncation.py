@@ -85,7 +85,10 @@ def test_tensors_and_signature_agree_with_scipy(method, order):
 
 
 # Every order, activation and depth; compiling is what takes the time.
-JETS = [("tanh", 3), ("tanh", 5), ("softplus", 4), ("gelu", 2), ("gelu", 3)]
+JETS = [
+    *[("tanh", 3), ("tanh", 5), ("softplus", 4), ("gelu", 3)],
+    pytest.param("gelu", 2, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("name", "order"), JETS)
@@ -98,7 +101,7 @@ def test_the_jet_agrees_with_scipy_on_the_tensors(name, order):
     assert solution.valid_until == jnp.inf
 
 
-@pytest.mark.parametrize("name", ["biases", "convolution"])
+@pytest.mark.parametrize("name", [pytest.param("biases", marks=pytest.mark.slow), "convolution"])
 def test_the_jet_of_any_model_agrees_with_scipy(name):
     model, params, inputs = other_model(name)
     params = jax.tree.map(lambda leaf: leaf / 2, params)
@@ -189,6 +192,7 @@ def test_the_indicator_is_the_leading_part_of_the_error(order):
     assert difference < 0.1 * np.abs(error).max()
 
 
+@pytest.mark.slow
 def test_the_indicator_of_the_signature_is_that_of_the_jet():
     net, params, K = case("tanh")
     order = 3
