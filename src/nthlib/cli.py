@@ -10,6 +10,7 @@ import click
 
 # What parses notebooks or runs kernels is imported by the commands that need it, so that
 # `nth --help` answers at once. Nothing here imports JAX.
+from nthlib.cli_sharing import SHARING
 from nthlib.pipeline.book import Book, UsageError
 from nthlib.pipeline.options import (
     BookGroup,
@@ -164,32 +165,6 @@ def check(against: Path | None, save: Path | None) -> int:
 
 
 @nth.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-def serve(port: int) -> None:
-    """Show build/html to browsers on this machine, and to no other."""
-    from nthlib.pipeline.sharing import site_server
-
-    with site_server(Book.find(), port) as server:
-        host, chosen = server.server_address[:2]
-        click.echo(f"http://{host!s}:{chosen}/ (Ctrl-C ends it)")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            click.echo()
-
-
-@nth.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--force", is_flag=True, help="Overwrite notebooks that stand in DIR.")
-def export(folder: Path, force: bool) -> None:
-    """Copy the chapters to DIR as notebooks, executed where they have run."""
-    from nthlib.pipeline.sharing import export_notebooks
-
-    for line in export_notebooks(Book.find(), folder, force=force):
-        click.echo(line)
-
-
-@nth.command()
 @click.option(
     "--limit",
     default="0K",
@@ -213,6 +188,10 @@ def bench(arguments: tuple[str, ...]) -> int:
         raise UsageError("this book has no benchmarks: benchmarks/__main__.py is missing")
     command = [sys.executable, "-m", "benchmarks", *arguments]
     return subprocess.run(command, cwd=book.root, check=False).returncode
+
+
+for command in SHARING:
+    nth.add_command(command)
 
 
 def _run(
