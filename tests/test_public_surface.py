@@ -1,8 +1,11 @@
 """What ``import nthlib`` gives, and what it must not do."""
 
 import ast
+import doctest
+import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import nthlib as nth
+from nthlib import plots
 
 ACTIVATIONS = ("erf", "relu")
 RESULTS = (
@@ -23,6 +27,51 @@ RESULTS = (
     "InputReport",
 )
 CALLED = [name for name in nth.__all__ if name not in ACTIVATIONS + RESULTS]
+CHAPTERS = Path(__file__).parents[1] / "book"
+
+
+def _own_methods(kind):
+    """The methods that a reader calls on what a function returned; properties are fields."""
+    return {
+        f"{kind.__name__}.{name}": part
+        for name, part in vars(kind).items()
+        if inspect.isfunction(part)
+        and (not name.startswith("_") or name == "__call__")
+        and part.__module__ == kind.__module__
+    }
+
+
+def _imported_by_chapters():
+    """What the book's pages take from the library by other names than `nth.NAME`."""
+    found = {}
+    for path in sorted(CHAPTERS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        for module, names in re.findall(r"^from (nthlib[\w.]*) import ([\w, ]+)$", text, re.M):
+            for name in names.split(", "):
+                if module != "nthlib":
+                    home, taken = importlib.import_module(module), {name}
+                else:
+                    home = importlib.import_module(f"nthlib.{name}")
+                    taken = set(re.findall(rf"\b{name}\.(\w+)", text)) & set(vars(home))
+                found |= {f"{home.__name__}.{one}": getattr(home, one) for one in taken}
+    return {name: part for name, part in found.items() if inspect.isfunction(part)}
+
+
+def _shown():
+    public = {name: getattr(nth, name) for name in nth.__all__ if name not in ACTIVATIONS}
+    methods = {}
+    for part in public.values():
+        if inspect.isclass(part):
+            methods |= _own_methods(part)
+    pictures = {
+        f"nthlib.plots.{name}": part
+        for name, part in vars(plots).items()
+        if inspect.isfunction(part) and part.__module__ == plots.__name__ and name[0] != "_"
+    }
+    return public | methods | pictures | _imported_by_chapters()
+
+
+SHOWN = _shown()
 MODULES = {module.name for module in pkgutil.iter_modules(nth.__path__)}
 
 
@@ -54,12 +103,87 @@ def test_every_public_name_has_a_docstring(name):
     assert len(text.splitlines()[0]) < 100
 
 
-@pytest.mark.parametrize("name", CALLED)
-def test_every_argument_is_described_and_an_example_given(name):
-    text = inspect.getdoc(getattr(nth, name))
-    assert ">>> " in text
-    for argument in inspect.signature(getattr(nth, name)).parameters:
-        assert argument in text, f"{name} does not mention {argument}"
+@pytest.mark.parametrize("where", list(SHOWN))
+def test_everything_that_readers_call_shows_a_runnable_example(where):
+    """What stands in docstrings of functions and classes, `--doctest-modules` runs."""
+    text = inspect.getdoc(SHOWN[where])
+    assert text
+    owner, _, method = where.rpartition(".")
+    shown_by_class = f".{method}(" in (inspect.getdoc(SHOWN.get(owner)) or "")
+    examples = doctest.DocTestParser().get_examples(text)
+    assert examples or shown_by_class, f"{where} shows no example"
+    if not inspect.isfunction(SHOWN[where]):
+        return
+    signature = inspect.signature(SHOWN[where])
+    arguments = set(signature.parameters) - {"self"}
+    if where.partition(".")[0] not in nth.__all__ and "Args:" not in text:
+        return
+    for argument in arguments:
+        assert re.search(rf"\b{argument}\b", text), f"{where} does not mention {argument}"
+    if where.partition(".")[0] not in nth.__all__:
+        return
+    assert "Args:" in text or not arguments, where
+    assert "Returns:" in text or shown_by_class or signature.return_annotation is None, where
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_examples_of_constants_run(name):
+    """Their docstrings are those of JAX to Python; ours follow the assignment."""
+    path = Path(nth.__path__[0]) / "activations.py"
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    (place,) = (
+        at
+        for at, node in enumerate(body)
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name
+    )
+    text = ast.literal_eval(body[place + 1].value)
+    test = doctest.DocTestParser().get_doctest(text, {}, name, str(path), 0)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_type_checkers_see_every_public_name_and_no_other():
+    """The names are loaded on first use, so that a checker reads imports of their own."""
+    tree = ast.parse(Path(nth.__file__).read_text(encoding="utf-8"))
+    (guarded,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    homes = {
+        alias.name: node.module.removeprefix("nthlib.")
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert homes == nth._HOMES
+    assert set(homes) == set(nth.__all__)
+    assert not [node for node in tree.body if getattr(node, "name", "") == "__getattr__"]
+    assert (Path(nth.__path__[0]) / "py.typed").is_file()
+
+
+@pytest.mark.slow
+def test_mypy_checks_a_script_that_uses_the_library(tmp_path):
+    lines = ["import nthlib as nth", *(f"reveal_type(nth.{name})" for name in nth.__all__)]
+    lines += ["nth.kernel", "nth.FullyConnected(dim='3', width=8, depth=1)"]
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(lines), encoding="utf-8")
+    # With the linter's settings and its cache, in which JAX has been read already.
+    root = CHAPTERS.parent
+    settings = [f"--config-file={root / 'pyproject.toml'}", f"--cache-dir={root / '.mypy_cache'}"]
+    command = ["--strict", *settings, str(script)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *command], capture_output=True, text=True, cwd=tmp_path
+    )
+    shown = [line for line in done.stdout.splitlines() if "Revealed type" in line]
+    assert len(shown) == len(nth.__all__)
+    assert not [line for line in shown if 'is "Any"' in line or "Unknown" in line]
+    errors = [
+        line.partition("error: ")[2] for line in done.stdout.splitlines() if ": error:" in line
+    ]
+    assert len(errors) == 2
+    assert 'has no attribute "kernel"' in errors[0]
+    assert '"dim" to "FullyConnected"' in errors[1]
 
 
 @pytest.mark.parametrize("path", sorted(Path(nth.__path__[0]).glob("*.py")), ids=lambda p: p.stem)

@@ -84,10 +84,12 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nthlib' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"nthlib.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:  # a checker would otherwise take any misspelt name for a public one
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'nthlib' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"nthlib.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

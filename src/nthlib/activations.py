@@ -12,10 +12,24 @@ from nthlib import validation
 Activation = Callable[[Array], Array]
 
 erf: Activation = jax.scipy.special.erf
-"""The error function, (2/√π) ∫_0^x exp(−t²) dt: smooth, with a limiting kernel in closed form."""
+"""The error function, (2/√π) ∫_0^x exp(−t²) dt: smooth, with a limiting kernel in closed form.
+
+Takes an array of any shape and returns one of that shape; an ``activation`` of a network.
+
+>>> import jax.numpy as jnp, nthlib as nth
+>>> round(float(nth.erf(jnp.array(0.5))), 4)
+0.5205
+"""
 
 relu: Activation = jax.nn.relu
-"""max(x, 0): outside the theorems' assumptions, with a limiting kernel in closed form."""
+"""max(x, 0): outside the theorems' assumptions, with a limiting kernel in closed form.
+
+Takes an array of any shape and returns one of that shape; an ``activation`` of a network.
+
+>>> import jax.numpy as jnp, nthlib as nth
+>>> nth.relu(jnp.array([-1.0, 2.0])).tolist()
+[0.0, 2.0]
+"""
 
 
 def derivative(activation: Activation, order: int = 1) -> Activation:
@@ -25,7 +39,11 @@ def derivative(activation: Activation, order: int = 1) -> Activation:
         activation: any elementwise function built from JAX operations.
         order: 0 for the activation itself, 1 for σ', and so on.
 
+    Returns:
+        A function of an array of any shape, which returns one of that shape.
+
     >>> import jax.numpy as jnp
+    >>> from nthlib.activations import derivative
     >>> float(derivative(jnp.tanh)(jnp.array(0.0)))
     1.0
     """
@@ -77,6 +95,18 @@ def _probe(activation: Activation) -> None:
 def named(name: str) -> Activation:
     """Look up an activation by the name it has in ``jax.nn`` or ``jax.numpy``, or "erf".
 
+    Args:
+        name: such as "tanh", "softplus", "gelu" or "erf".
+
+    Returns:
+        The elementwise function of that name.
+
+    Raises:
+        ValueError: when there is none, or it mixes the entries of an array.
+        TypeError: when what has the name is no function of an array.
+
+    >>> import jax
+    >>> from nthlib.activations import named
     >>> named("softplus") is jax.nn.softplus
     True
     """

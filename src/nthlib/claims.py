@@ -1,8 +1,7 @@
 """Claims fixed before any run, and the verdicts that measurements earn.
 
-A claim is registered in ``book/claims.toml``: a predicted number, a margin and a rival
-value that the measurement has to tell it apart from. :func:`judge` compares an interval
-with it. Nothing here knows how the number was measured.
+A claim is registered in ``book/claims.toml``: a predicted number, a margin and a rival value.
+:func:`judge` compares an interval with it. Nothing here knows how the number was measured.
 """
 
 import functools
@@ -74,9 +73,8 @@ class Claim:
     def outcome(self, low: float, high: float) -> Outcome:
         """Compare a measured interval [low, high] with the prediction.
 
-        "holds" when the interval lies in :attr:`region` and excludes the rival, "fails"
-        when the two do not meet, "invalid" when the interval is not a pair of finite
-        numbers in order, and "undecided" otherwise.
+        "holds" when the interval lies in :attr:`region` and excludes the rival, "fails" when the
+        two do not meet, "invalid" when it is no interval, and "undecided" otherwise.
         """
         if not (math.isfinite(low) and math.isfinite(high) and low <= high):
             return "invalid"
@@ -108,7 +106,13 @@ class Interval(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a measurement says about a claim, or about its control."""
+    """What a measurement says about a claim, or about its control.
+
+    >>> import nthlib as nth
+    >>> verdict = nth.Verdict("ntk-limit", True, 0.0, -0.1, 0.1, "fails", "quick")
+    >>> verdict.words, verdict.tone, verdict.as_dict()["outcome"]
+    ('breaks the claim', 'good', 'fails')
+    """
 
     id: str
     control: bool
@@ -145,8 +149,7 @@ def load_claims(path: Path) -> dict[str, Claim]:
     """Read the registry ``claims.toml`` into a dict keyed by claim id.
 
     Raises:
-        ValueError: naming the claim and the field that is missing, unknown, doubled or
-            out of range.
+        ValueError: naming the claim and the field that is missing, unknown or out of range.
     """
     with path.open("rb") as file:
         entries = tomllib.load(file).get("claim", [])
@@ -227,8 +230,7 @@ def judge(
         claim_id: the ``id`` of a claim in ``book/claims.toml``.
         measured: an exponent fit (``slope``, ``low``, ``high``), a triple
             (value, low, high), or one number, which is its own interval.
-        control: True when the measurement is the claim's control, in which something was
-            broken on purpose: it must then not hold.
+        control: True for the claim's control, broken on purpose: it must then not hold.
 
     Returns:
         The :class:`Verdict`. Never raises: an unknown claim or an unusable measurement

@@ -3,8 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,24 +11,48 @@ import click
 # `nth --help` answers at once. Nothing here imports JAX.
 from nthlib.cli_sharing import SHARING
 from nthlib.pipeline.book import Book, UsageError
+from nthlib.pipeline.command_help import BookGroup
+from nthlib.pipeline.completion import complete_chapters, complete_parameters
+from nthlib.pipeline.looking import LOOKING
 from nthlib.pipeline.options import (
-    BookGroup,
     force_option,
     jobs_option,
     profile_option,
+    repository_option,
     scheduler_option,
     timeout_option,
 )
 from nthlib.pipeline.parameters import parse_options, suggest
-
-if TYPE_CHECKING:
-    from nthlib.pipeline.ledger import LedgerRow
+from nthlib.pipeline.terminal import colour, problem
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
+SECTIONS = {
+    "Run and read": ("list", "book", "run", "build", "serve"),
+    "Check": ("check", "bench"),
+    "Hand on": ("export", "pdf"),
+    "Housekeeping": ("clean", "completion"),
+}
+FIRST_LINES = (
+    ("nth list", "the chapters, and what is stale"),
+    ("nth book && nth serve", "run what is stale, then read"),
+    ("nth run truncation -p 'widths=[32,64]'", "a chapter with widths of yours"),
+    ("nth check", "do the claims hold?"),
+)
+EXIT_CODES = (
+    ("0", "Done; for `nth check`: the book holds together."),
+    ("1", "A chapter failed, a page could not be built, or `nth check` is red."),
+    ("2", "The command was misused. One line on stderr says what to change."),
+    ("130", "Ctrl-C. No kernel is left running."),
+)
+
+
 @click.group(
     cls=BookGroup,
+    sections=SECTIONS,
+    first_lines=FIRST_LINES,
+    exit_codes=EXIT_CODES,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -38,35 +61,30 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 def nth(context: click.Context) -> None:
     """Run the chapters of an executable book, build its site, and check its claims.
 
-    Work from anywhere inside the book. A first look: `nth book`, then `nth serve`. After a
-    change, `nth book` again runs only the chapters that the change concerns.
+    Works from anywhere inside the book. Only what is stale runs: a chapter whose text,
+    parameters, library, lock file or claims have changed since its last good run.
+    `nth COMMAND --help` explains a command.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-@nth.command("list")
-@profile_option
-def list_chapters(profile: str) -> None:
-    """Show the chapters, their claims, their running times, and whether they are stale.
-
-    A chapter is stale when its text, its parameters, the library, the lock file or its
-    claims have changed since its last good run.
-    """
-    from nthlib.pipeline.report import chapter_table
-
-    click.echo(chapter_table(Book.find(), profile))
-
-
-@nth.command()
-@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@nth.command(
+    examples=(
+        ("nth run", "all that is stale"),
+        ("nth run truncation --profile smoke", "does it run? in a minute"),
+        ("nth run truncation -p 'widths=[32,64]'", "with widths of your own"),
+    ),
+)
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...", shell_complete=complete_chapters)
 @profile_option
 @click.option(
     "-p",
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Replace a parameter of the chapter, as in -p widths=[32,64,128]. Repeatable.",
+    help="Replace a parameter of the chapter, as in -p 'widths=[32,64,128]'. Repeatable.",
+    shell_complete=complete_parameters,
 )
 @click.option(
     "--copy-to",
@@ -89,82 +107,53 @@ def run(chapters: tuple[str, ...], profile: str, options: tuple[str, ...], **set
     return _run(Book.find(), chapters, profile, options, **settings)
 
 
-@nth.command()
+@nth.command(
+    examples=(
+        ("nth build", "after `nth run`"),
+        ("nth build --allow-missing", "before all chapters have run"),
+    ),
+)
 @click.option(
     "--allow-missing", is_flag=True, help="Show chapters that have never run, without results."
 )
-def build(allow_missing: bool) -> int:
-    """Build the site in build/html from the chapters as they were last run.
+@repository_option
+def build(**options: Any) -> int:
+    """Build the site from the chapters as they were last run.
 
-    Runs no chapter.
+    Runs no chapter. The site is build/html, and its address is printed.
     """
-    return _build(Book.find(), allow_missing)
+    return _build(Book.find(), **options)
 
 
-@nth.command("book")
+@nth.command(
+    "book",
+    examples=(
+        ("nth book --jobs 2", "two chapters at a time"),
+        ("nth book --profile smoke", "all of it quickly; nothing is judged"),
+    ),
+)
 @profile_option
 @scheduler_option
 @timeout_option
 @jobs_option
 @force_option
-def make_book(profile: str, **settings: Any) -> int:
+@repository_option
+def make_book(profile: str, repository: Any, **settings: Any) -> int:
     """Run all stale chapters, then build the site.
 
     A chapter that fails is shown as last run, and the command then exits with 1.
     """
     book = Book.find()
     failed = _run(book, (), profile, (), **settings)
-    return max(_build(book), failed)
+    return max(_build(book, repository=repository), failed)
 
 
-@nth.command()
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Compare the measurements with those of a ledger kept in FILE, and nothing else.",
+@nth.command(
+    examples=(
+        ("nth clean", "all of it"),
+        ("nth clean --limit 500M", "all but what was used last"),
+    ),
 )
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Keep the measured claims in FILE, for --against.",
-)
-def check(against: Path | None, save: Path | None) -> int:
-    """Print the ledger of claims; exit with 1 when the book does not hold together.
-
-    Red are: a theorem that fails, a control that holds, an unusable measurement, a claim
-    or a control without one, and a chapter that never ran, failed or is stale.
-    Expectations that fail are counted apart.
-    """
-    from nthlib.pipeline.ledger import ledger_rows, problems
-    from nthlib.pipeline.report import ledger_summary, ledger_table
-
-    book = Book.find()
-    rows = ledger_rows(book)
-    if against is not None and save is not None:
-        raise UsageError("--against and --save exclude each other")
-    if against is not None:
-        return _compare(rows, against)
-    if save is not None:
-        from nthlib.pipeline.reference import save_reference
-
-        click.echo(f"{save}: {save_reference(rows, save)} measured claims")
-        return 0
-    click.echo(f"{ledger_table(rows)}\n\n{ledger_summary(rows)}")
-    if any(row.record is not None and row.record.profile == "smoke" for row in rows):
-        click.echo("At profile smoke numbers are recorded and nothing is judged.")
-    for record in {row.record.chapter: row.record for row in rows if row.record}.values():
-        if record.overrides:
-            values = ", ".join(f"{name}={value}" for name, value in record.overrides.items())
-            click.echo(f"Not the book's own values: {record.chapter} was run with {values}.")
-    found = problems(book)
-    for sentence in found:
-        click.echo(f"problem: {sentence}", err=True)
-    return FAILED if found else 0
-
-
-@nth.command()
 @click.option(
     "--limit",
     default="0K",
@@ -179,10 +168,13 @@ def clean(limit: str) -> None:
     click.echo(f"cache: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
 
 
-@nth.command()
+@nth.command(examples=(("nth bench -- --help", "what there is to time"),))
 @click.argument("arguments", nargs=-1)
 def bench(arguments: tuple[str, ...]) -> int:
-    """Time the library against its rivals (`python -m benchmarks` in the book's folder)."""
+    """Time the library against its rivals.
+
+    Runs `python -m benchmarks` in the book's folder, with ARGUMENTS, and exits as that does.
+    """
     book = Book.find()
     if not (book.root / "benchmarks" / "__main__.py").is_file():
         raise UsageError("this book has no benchmarks: benchmarks/__main__.py is missing")
@@ -190,7 +182,7 @@ def bench(arguments: tuple[str, ...]) -> int:
     return subprocess.run(command, cwd=book.root, check=False).returncode
 
 
-for command in SHARING:
+for command in (*LOOKING, *SHARING):
     nth.add_command(command)
 
 
@@ -235,16 +227,6 @@ def _run(
     return FAILED if failed else 0
 
 
-def _compare(rows: list["LedgerRow"], reference: Path) -> int:
-    from nthlib.pipeline.reference import differences
-
-    number, found = differences(rows, reference)
-    for sentence in found:
-        click.echo(f"problem: {sentence}", err=True)
-    click.echo(f"{number} claims compared with {reference}, {number - len(found)} agree")
-    return FAILED if found else 0
-
-
 def _known_chapters(book: Book, names: Sequence[str]) -> list[str]:
     known = book.chapter_names()
     for name in names:
@@ -254,13 +236,13 @@ def _known_chapters(book: Book, names: Sequence[str]) -> list[str]:
     return [name for name in known if name in names] if names else known
 
 
-def _build(book: Book, allow_missing: bool = False) -> int:
+def _build(book: Book, **options: Any) -> int:
     from nthlib.pipeline.site import SiteError, build_site
 
     try:
-        page = build_site(book, allow_missing=allow_missing)
+        page = build_site(book, **options)
     except SiteError as error:
-        click.echo(f"nth: {error}", err=True)
+        problem(str(error), "nth:")
         return FAILED
     click.echo(str(page))
     return 0
@@ -269,7 +251,7 @@ def _build(book: Book, allow_missing: bool = False) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; misuse is one line on stderr."""
     try:
-        status = nth.main(arguments, prog_name="nth", standalone_mode=False)
+        status = nth.main(arguments, prog_name="nth", standalone_mode=False, color=colour())
     except UsageError as error:
         return _misuse(str(error))
     except click.ClickException as error:
@@ -278,13 +260,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("nth: interrupted; no kernel is left running", err=True)
         return INTERRUPTED
     except OSError as error:
-        click.echo(f"nth: {error}", err=True)
+        problem(str(error), "nth:")
         return FAILED
     return status if isinstance(status, int) else 0
 
 
 def _misuse(message: str) -> int:
-    click.echo(f"nth: {' '.join(message.split())}", err=True)
+    problem(" ".join(message.split()), "nth:")
     return MISUSED
 
 

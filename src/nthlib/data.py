@@ -27,6 +27,15 @@ def sphere(
     n × dim matrix X has smallest singular value s. s = 1 gives orthonormal points, s = 0 linearly
     dependent ones.
 
+    Args:
+        key: a random key.
+        n: how many points.
+        dim: their dimension, the d of :class:`FullyConnected`.
+        smallest_singular_value: s, in [0, 1]; a uniform draw unless given.
+
+    Returns:
+        The points X, shape (n, dim), rows of length one.
+
     Raises:
         TypeError, ValueError: when s is not in [0, 1], or n > dim with s given.
         MemoryError: when n · dim numbers would not fit.
@@ -65,6 +74,20 @@ def teacher_labels(
 
     Pass training and test inputs together, so that both are scaled alike.
 
+    Args:
+        teacher: the network whose outputs are the labels.
+        key: a random key, from which its parameters are drawn.
+        X: inputs (N, d), at least two.
+
+    Returns:
+        The labels, shape (N,).
+
+    Raises:
+        TypeError, ValueError: naming the argument, also when all outputs are equal.
+
+    Warns:
+        UserWarning: when the outputs hold NaN or infinity.
+
     >>> import jax, nthlib as nth
     >>> X = nth.sphere(jax.random.key(0), n=20, dim=4)
     >>> y = nth.teacher_labels(nth.FullyConnected(4, 64, 1), jax.random.key(1), X)
@@ -101,6 +124,9 @@ def digits(
 
     Returns:
         (X, y) of shapes (n, 64) and (n,).
+
+    Raises:
+        TypeError, ValueError: naming the argument, also when there are fewer than n such images.
 
     >>> import nthlib as nth
     >>> X, y = nth.digits(labels=(3, 8), n=10)
@@ -155,6 +181,12 @@ class InputReport:
     singular value found over subsets of r inputs, and ``subsets`` the rows that attain it.
     ``exact`` tells for which r all subsets were looked at; for the others the value found is an
     upper bound and ``lower_bound``, the smallest singular value of the whole matrix, a lower one.
+
+    >>> import jax.numpy as jnp, nthlib as nth
+    >>> print(nth.check_inputs(jnp.array([[1.0, 0.0], [0.0, 2.0]]), order=2))
+    norms from 1 to 2
+    2 inputs: smallest singular value 1 (rows 0, 1)
+    Assumption 2.2 holds on every subset looked at
     """
 
     norms: tuple[float, float]
@@ -166,12 +198,23 @@ class InputReport:
 
     @property
     def holds(self) -> bool:
-        """True when no input is zero and no subset is dependent to within the tolerance."""
+        """True when no input is zero and no subset is dependent to within the tolerance.
+
+        >>> import jax.numpy as jnp, nthlib as nth
+        >>> nth.check_inputs(jnp.eye(2), order=2).holds
+        True
+        """
         return self.norms[0] > self.tolerance and self.broken_by is None
 
     @property
     def broken_by(self) -> tuple[int, ...] | None:
-        """The smallest dependent subset of rows that was found, or None."""
+        """The smallest dependent subset of rows that was found, or None.
+
+        >>> import jax.numpy as jnp, nthlib as nth
+        >>> X = jnp.array([[1.0, 0.0], [2.0, 0.0]])
+        >>> nth.check_inputs(X, order=2).broken_by
+        (0, 1)
+        """
         for r, value in self.smallest.items():
             if value <= self.tolerance:
                 return self.subsets[r]

@@ -107,6 +107,12 @@ def layer_kernels(
         params: its parameters, from ``net.init``.
         X: inputs (n, d).
 
+    Returns:
+        The kernels, stacked by layer from the input to the readout, shape (H+1, n, n).
+
+    Raises:
+        TypeError, ValueError: naming the argument, for a wrong shape, type or value.
+
     Warns:
         UserWarning: when a kernel holds NaN or infinity.
 

@@ -24,6 +24,15 @@ class Flow(NamedTuple):
     is infinity, or the time at which the solver gave up: rows after it are NaN. ``steps`` and
     ``rejected_steps`` count the solver's work. For C outputs ``predictions`` are (T, N, C) and
     ``kernels`` {2: (T, N, C, n, C), ..}.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> params, times = net.init(jax.random.key(1)), jnp.linspace(0.0, 1.0, 5)
+    >>> flow = nth.gradient_flow(net, params, X, jnp.ones(3), times)
+    >>> float(flow.valid_until), jax.tree.map(jnp.shape, flow.params) == jax.tree.map(
+    ...     jnp.shape, params)
+    (inf, True)
     """
 
     times: Float[Array, " T"]

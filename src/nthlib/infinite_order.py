@@ -21,7 +21,15 @@ _NODES_AT_ONCE = 256
 
 
 class LimitEstimate(NamedTuple):
-    """An estimated limiting kernel and its standard error, entry by entry."""
+    """An estimated limiting kernel and its standard error, entry by entry.
+
+    ``kernel`` and ``standard_error`` have shapes (n,) * order.
+
+    >>> import jax.numpy as jnp, nthlib as nth
+    >>> estimate = nth.LimitEstimate(kernel=jnp.eye(2), standard_error=jnp.full((2, 2), 0.25))
+    >>> float((estimate.kernel - 2 * estimate.standard_error).max())  # largest lower bound
+    0.5
+    """
 
     kernel: Array
     standard_error: Array

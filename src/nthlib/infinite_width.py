@@ -112,6 +112,9 @@ def limit_kernel_estimate(
     Returns:
         A :class:`LimitEstimate` with ``kernel`` and ``standard_error``, shapes (n,) * order.
 
+    Raises:
+        TypeError, ValueError: naming the argument, such as an odd order or a missing key.
+
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=2, width=1, depth=2)
     >>> key = jax.random.key(0)

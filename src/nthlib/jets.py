@@ -23,6 +23,19 @@ def taylor_coefficients(function: Callable[[PyTree], Any], curve: Sequence[PyTre
 
     Nested forward derivatives in the one scalar ε. Equal branches are merged by the compiler,
     so that the cost grows like k² and not like 2^k.
+
+    Args:
+        function: of one pytree, to an array or a pytree of arrays.
+        curve: pytrees of one structure, the coefficients of ε^0, .., ε^k.
+
+    Returns:
+        k + 1 coefficients, each as ``function`` returns its values.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib.jets import taylor_coefficients
+    >>> along = [jnp.array(0.0), jnp.array(1.0), jnp.array(0.0)]
+    >>> [float(coefficient) for coefficient in taylor_coefficients(jnp.exp, along)]
+    [1.0, 1.0, 0.5]
     """
 
     def point(epsilon: Array) -> PyTree:
@@ -132,7 +145,16 @@ def push_jet(
     data: tuple[PyTree, Array, Array | None],
     order: int,
 ) -> Pushed:
-    """∂_t ξ_k = [ε^{k−1}] g and ∂_t f̃ = Σ_{k ≤ p−2} [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ."""
+    """∂_t ξ_k = [ε^{k−1}] g and ∂_t f̃ = Σ_{k ≤ p−2} [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib import jets
+    >>> theta, X = jnp.ones(2), jnp.eye(2)
+    >>> data, moved = (theta, X, None), (jnp.zeros(2),)
+    >>> pushed = jets.push_jet(lambda theta, X: X @ theta, None, moved, jnp.ones(2), data, 3)
+    >>> pushed.predictions.tolist()  # K^(2) is the identity
+    [1.0, 1.0]
+    """
     params, X, X_test = data
     model = model if tile is None else in_tiles(model, tile)
     curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]

@@ -13,7 +13,14 @@ from nthlib.activations import Activation, require_elementwise
 
 
 class Parameters(NamedTuple):
-    """The trainable arrays: ``weights`` W^(1) (m, d), W^(2..H) (m, m); ``readout`` a (m,)."""
+    """The trainable arrays: ``weights`` W^(1) (m, d), W^(2..H) (m, m); ``readout`` a (m,).
+
+    >>> import jax, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
+    >>> params = net.init(jax.random.key(0))
+    >>> [weight.shape for weight in params.weights], params.readout.shape
+    ([(8, 3), (8, 8)], (8,))
+    """
 
     weights: tuple[Float[Array, "m _"], ...]
     readout: Float[Array, " m"]
@@ -40,8 +47,8 @@ class FullyConnected:
         TypeError, ValueError: naming the argument, when a size is not whole or below 1, a
             standard deviation not positive, or the activation not elementwise.
 
-    >>> import jax, jax.numpy as jnp
-    >>> net = FullyConnected(dim=3, width=8, depth=2)
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
     >>> params = net.init(jax.random.key(0))
     >>> net(params, jnp.ones((5, 3))).shape
     (5,)
@@ -63,7 +70,23 @@ class FullyConnected:
         require_elementwise(self.activation)
 
     def init(self, key: PRNGKeyArray, dtype: DTypeLike = float) -> Parameters:
-        """Draw the parameters from ``key``; ``dtype`` defaults to JAX's default float."""
+        """Draw the parameters of the network.
+
+        Args:
+            key: a random key; equal keys give equal parameters.
+            dtype: of the arrays; JAX's default float unless given.
+
+        Returns:
+            :class:`Parameters` with weights (m, d), (m, m), .. and a readout (m,).
+
+        Raises:
+            TypeError, ValueError: when ``key`` is not a single random key.
+
+        >>> import jax, nthlib as nth
+        >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
+        >>> net.init(jax.random.key(0)).readout.shape
+        (8,)
+        """
         validation.random_key("key", key)
         # One draw for all layers: compiling a generator takes longer than running it.
         shapes = self._shapes()
@@ -83,14 +106,38 @@ class FullyConnected:
         return [*((self.width, columns) for columns in fan_in), (self.width,)]
 
     def __call__(self, params: Parameters, X: Float[Array, "N d"]) -> Float[Array, " N"]:
-        """The predictions f(X), shape (N,), for inputs (N, d)."""
+        """The predictions f(X).
+
+        Args:
+            params: from :meth:`init`.
+            X: inputs (N, d).
+
+        Returns:
+            The outputs, shape (N,).
+
+        >>> import jax, jax.numpy as jnp, nthlib as nth
+        >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
+        >>> net(net.init(jax.random.key(0)), jnp.ones((5, 3))).shape
+        (5,)
+        """
         x = X
         for weight in params.weights:
             x = self.activation(x @ weight.T) / jnp.sqrt(self.width)
         return x @ params.readout
 
     def check_params(self, params: Parameters) -> None:
-        """Raise ``ValueError`` unless ``params`` has the shapes that :meth:`init` gives."""
+        """Check that parameters are of this network.
+
+        Args:
+            params: what is to be checked.
+
+        Raises:
+            ValueError: unless it is :class:`Parameters` of the shapes that :meth:`init` gives.
+
+        >>> import jax, nthlib as nth
+        >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
+        >>> net.check_params(net.init(jax.random.key(0)))
+        """
         wanted = self._shapes()
         got = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
         if not isinstance(params, Parameters) or got != wanted:

@@ -17,33 +17,69 @@ THEORY = "#444444"
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the book; call once at the top of a chapter."""
+    """Set matplotlib's defaults for the book; call once at the top of a chapter.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from nthlib import plots
+    >>> with plt.rc_context():  # without it, the style stays
+    ...     plots.use_style()
+    ...     plt.rcParams["axes.grid"]
+    True
+    """
     plt.rcParams.update(
         {
+            # Transparent: the page behind may be light or dark.
+            "axes.facecolor": "none",
             "axes.grid": True,
             "axes.prop_cycle": cycler(color=COLOURS),
             "axes.spines.right": False,
             "axes.spines.top": False,
             "figure.constrained_layout.use": True,
             "figure.dpi": 110,
+            "figure.facecolor": "none",
             "figure.figsize": (6.4, 4.2),
             "font.size": 11,
             "grid.alpha": 0.3,
             "legend.frameon": False,
             "lines.markersize": 5,
+            "savefig.facecolor": "none",
         }
     )
 
 
 def width_colours(widths: Iterable[int]) -> dict[int, Any]:
-    """A colour for every width, from light (narrow) to dark (wide)."""
+    """A colour for every width, from light (narrow) to dark (wide).
+
+    Args:
+        widths: hidden widths in any order.
+
+    Returns:
+        A dict from width to a colour of matplotlib's, (4,) numbers from 0 to 1.
+
+    >>> from nthlib import plots
+    >>> list(plots.width_colours([256, 16]))
+    [16, 256]
+    """
     widths = sorted(widths)
-    shades = np.linspace(0.85, 0.1, len(widths))
+    shades = np.linspace(0.7, 0.05, len(widths))
     return dict(zip(widths, mpl.colormaps["viridis"](shades), strict=True))
 
 
 def log_axis_at(ax: Axes, values: Iterable[float]) -> None:
-    """Make the horizontal axis logarithmic, with ticks at the measured values and no others."""
+    """Make the horizontal axis logarithmic, with ticks at the measured values and no others.
+
+    Args:
+        ax: the axes.
+        values: where the ticks go, each above zero.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from nthlib import plots
+    >>> figure, ax = plt.subplots()
+    >>> plots.log_axis_at(ax, [16, 64, 256])
+    >>> [tick.get_text() for tick in ax.get_xticklabels()]
+    ['16', '64', '256']
+    >>> plt.close(figure)
+    """
     values = list(values)
     ax.set_xscale("log")
     ax.set_xticks(values, [f"{value:g}" for value in values])
@@ -68,6 +104,18 @@ def scaling_plot(
         predicted: an exponent to draw as a dashed line through the narrowest width.
         rival: an exponent to draw dotted, likewise.
         marker: the marker of the measured points.
+
+    Returns:
+        The axes, with both axes logarithmic and a legend below.
+
+    >>> import matplotlib.pyplot as plt, xarray as xr, nthlib as nth
+    >>> from nthlib import plots
+    >>> table = xr.DataArray([[3.0, 3.1], [1.5, 1.6]], dims=("width", "seed"),
+    ...                      coords={"width": [4, 8]})
+    >>> ax = plots.scaling_plot(nth.fit_exponent(table), label="error", predicted=-1)
+    >>> ax.get_xlabel()
+    'width m'
+    >>> plt.close(ax.figure)
     """
     if ax is None:
         _, ax = plt.subplots()

@@ -191,6 +191,13 @@ class ExponentFit:
 
     ``low`` and ``high`` bound the slope's 95 % bootstrap interval; ``values`` are the
     statistic at each width, with ``values_low`` and ``values_high`` around them.
+
+    >>> import numpy as np, xarray as xr, nthlib as nth
+    >>> table = xr.DataArray([[3.0, 3.0], [1.5, 1.5]], dims=("width", "seed"),
+    ...                      coords={"width": [4, 8]})
+    >>> fit = nth.fit_exponent(table)
+    >>> round(fit.slope, 6), fit.values.tolist()
+    (-1.0, [3.0, 1.5])
     """
 
     slope: float
@@ -217,6 +224,9 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
     Args:
         table: a positive variable of :func:`sweep`, with dimensions (width, seed).
         statistic: "median" (robust), "mean", "rms" or "p90", the ninetieth percentile.
+
+    Returns:
+        An :class:`ExponentFit`, which prints as the slope with its interval.
 
     Raises:
         TypeError, ValueError: when the table has other dimensions, fewer than two widths or

@@ -29,13 +29,28 @@ class Pushed(NamedTuple):
 
 
 def empty_words(K: Kernels, length: int) -> tuple[Array, ...]:
-    """The words of length 1, .., length at time zero, all zero."""
+    """The words of length 1, .., length at time zero, all zero.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib import signature
+    >>> K = {r: jnp.ones((3,) * r) for r in (1, 2, 3, 4)}
+    >>> [word.shape for word in signature.empty_words(K, 2)]
+    [(3,), (3, 3)]
+    """
     n = K[2].shape[1]
     return tuple(jnp.zeros((n,) * k, K[2].dtype) for k in range(1, length + 1))
 
 
 def push_words(words: tuple[Array, ...], force: Array, K: Kernels, order: int) -> Pushed:
-    """∂_t S_{γ1..γk} = ρ_{γ1} S_{γ2..γk}; words beyond length p − 2 belong to what is neglected."""
+    """∂_t S_{γ1..γk} = ρ_{γ1} S_{γ2..γk}; words beyond length p − 2 belong to what is neglected.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib import signature
+    >>> K = {r: jnp.ones((3,) * r) for r in (1, 2, 3, 4)}
+    >>> words = signature.empty_words(K, 2)
+    >>> signature.push_words(words, jnp.ones(3), K, order=4).predictions.tolist()
+    [3.0, 3.0, 3.0]
+    """
     shorter = (jnp.ones((), force.dtype), *words[:-1])
     velocity = tuple(jnp.multiply.outer(force, word) for word in shorter) if words else ()
     kernel = kernel_of_words(words, K, order)

@@ -44,7 +44,19 @@ class Tangents(NamedTuple):
 
 
 def states(net: FullyConnected, params: Parameters, X: Float[Array, "N d"]) -> States:
-    """One forward and one backward pass: N m² H multiplications, N m H numbers kept."""
+    """One forward and one backward pass: N m² H multiplications, N m H numbers kept.
+
+    Args:
+        net: a fully connected network.
+        params: its parameters, from ``net.init``.
+        X: inputs (N, d).
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> from nthlib.tangents import states
+    >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
+    >>> states(net, net.init(jax.random.key(0)), jnp.ones((5, 3))).output.shape
+    (5, 8)
+    """
     scale = jnp.sqrt(net.width)
     slope = derivative(net.activation)
     inputs, preactivations = [X], []
@@ -73,6 +85,14 @@ def tangents(net: FullyConnected, params: Parameters, samples: States, fields: S
 
     Along V_γ the parameters move by dW^(ℓ) = λ_γ^(ℓ) ⊗ x_γ^(ℓ−1) and da = x_γ^(H), of rank one, so
     that only products with inner products of states and of adjoints are added.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> from nthlib.tangents import states, tangents
+    >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
+    >>> params = net.init(jax.random.key(0))
+    >>> passes = states(net, params, jnp.ones((5, 3)))
+    >>> tangents(net, params, passes, passes).adjoints[0].shape
+    (5, 5, 8)
     """
     scale = jnp.sqrt(net.width)
     first, second = (derivative(net.activation, order) for order in (1, 2))

@@ -35,6 +35,12 @@ class TruncatedSolution(NamedTuple):
     ``error_indicator``, like ``predictions``, on request: the leading part of network minus
     truncation.
     All but ``times`` end in an axis of labellings when ``y`` has one.
+
+    >>> import jax.numpy as jnp, nthlib as nth
+    >>> K = {1: jnp.zeros(3), 2: jnp.eye(3)}
+    >>> solution = nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0]))
+    >>> solution.predictions.shape, solution.kernel.shape, float(solution.valid_until)
+    ((2, 3), (2, 3, 3), inf)
     """
 
     times: Float[Array, " T"]

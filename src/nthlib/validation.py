@@ -172,7 +172,13 @@ def random_key(name: str, key: Any) -> None:
 
 
 def require(met: bool, sentence: str) -> None:
-    """Raise ``ValueError`` with this sentence unless the condition is met."""
+    """Raise ``ValueError`` with this sentence unless the condition is met.
+
+    >>> from nthlib.validation import require
+    >>> require(2 < 1, "seeds must be at least two")
+    Traceback (most recent call last):
+    ValueError: seeds must be at least two
+    """
     if not met:
         raise ValueError(sentence)
 
