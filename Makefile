@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup book test test-full lint serve bench lock clean
+.PHONY: setup book test test-full lint serve pdf bench lock clean
 
 setup: $(READY)
 
@@ -37,6 +37,9 @@ lint: $(READY)
 
 serve: $(READY)
 	$(BIN)/nth serve
+
+pdf: $(READY)
+	$(BIN)/nth pdf
 
 bench: $(READY)
 	$(BIN)/nth bench

@@ -34,6 +34,12 @@ def saved(book, capsys):
     return Path("kept/ledger.json")
 
 
+@pytest.mark.parametrize(("value", "status"), [(-0.52, 0), (-0.39, 0), (-0.71, 1)])
+def test_a_single_number_agrees_to_within_the_margin(book, saved, value, status):
+    measure(book, value, value, "undecided")
+    assert main(["check", "--against", str(saved)]) == status
+
+
 @pytest.mark.parametrize(
     ("low", "high", "outcome", "status"),
     [

@@ -1,19 +1,20 @@
 """The command: misuse is one line and status 2; building, serving, exporting, benchmarks."""
 
+import re
 import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
 
-import nbformat
+import click
 import pytest
 
-from nthlib.cli import main
+from nthlib.cli import EXIT_CODES, FIRST_LINES, SECTIONS, main, nth
 from nthlib.pipeline import execution, sharing, site
 from nthlib.pipeline.book import UsageError
 
-from .tiny_book import pretend_run, write_chapter, write_claims
+from .tiny_book import pretend_run, write_chapter
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def built(monkeypatch):
     """Record that the site was built, and build nothing."""
     books = []
 
-    def build(book, allow_missing):
+    def build(book, **_options):
         books.append(book)
         return book.html_dir / "index.html"
 
@@ -61,6 +62,8 @@ def built(monkeypatch):
         (["run", "alpha", "-p", "profile=full"], "use --profile"),
         (["run", "-p", "widths=[3]"], "-p needs the name of a chapter"),
         (["list", "alpha"], "alpha"),
+        (["check", "--json", "--save", "kept.json"], "--json and --save exclude each other"),
+        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
         (["serve"], "there is no site yet"),
         (["serve", "--port", "many"], "--port"),
         (["export"], "DIR"),
@@ -89,11 +92,32 @@ def test_outside_a_book(tmp_path, monkeypatch, capsys, command):
 def test_help_teaches(capsys):
     assert main([]) == 0
     overview = capsys.readouterr().out
-    for command in ("list", "run", "build", "book", "check", "serve", "export", "bench"):
-        assert f"\n  {command} " in overview
-        assert main([command, "--help"]) == 0
-        assert "Usage: nth" in capsys.readouterr().out
+    assert max(map(len, overview.splitlines())) <= 80
+    for line, comment in FIRST_LINES:
+        assert re.search(rf"^  {re.escape(line)} +# {re.escape(comment)}$", overview, re.MULTILINE)
+    for code, meaning in EXIT_CODES:
+        assert f"  {code} " in overview
+        assert " ".join(meaning.split()) in " ".join(overview.split())
     assert main(["--version"]) == 0
+
+
+@pytest.mark.parametrize("name", nth.list_commands(click.Context(nth)))
+def test_every_command_is_listed_whole_and_shows_an_example(name, capsys):
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    summary = nth.commands[name].get_short_help_str(1000)
+    assert summary
+    assert f" {name} {summary}" in " ".join(overview.split())
+    assert main([name, "--help"]) == 0
+    page = capsys.readouterr().out
+    assert f"Usage: nth {name}" in page
+    assert re.search(rf"^Examples?:\n(  .*\n)*?  .*nth {name}", page, re.MULTILINE)
+
+
+def test_every_command_stands_in_one_section():
+    placed = [name for names in SECTIONS.values() for name in names]
+    assert len(set(placed)) == len(placed)
+    assert set(nth.commands) <= set(placed)
 
 
 def test_the_command_starts_without_jax(book):
@@ -101,7 +125,8 @@ def test_the_command_starts_without_jax(book):
 import sys
 from nthlib.cli import main
 main(["list"])
-main(["check"])
+main(["check", "--json"])
+main(["completion", "zsh"])
 print({"jax", "papermill"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -155,7 +180,7 @@ def test_book_runs_and_builds_and_shows_what_failed_as_last_run(book, built, mon
 
 
 def test_a_site_that_cannot_be_built_is_status_1(book, monkeypatch, capsys):
-    def fail(book, allow_missing):
+    def fail(book, **_options):
         raise site.SiteError("a page is missing")
 
     monkeypatch.setattr(site, "build_site", fail)
@@ -177,19 +202,10 @@ def test_list_shows_claims_times_and_state(book, capsys):
     book.chapter_path("beta").write_text("# nothing\n", encoding="utf-8")
     assert main(["list"]) == 0
     head, _, alpha, *beta = capsys.readouterr().out.splitlines()
-    assert head.split() == ["chapter", "claims", "expected", "last", "run", "state"]
-    assert alpha.split() == ["alpha", "one", "2.0", "s", "1.0", "s", "(quick)", "up", "to", "date"]
+    assert head.split() == ["chapter", "expected", "last", "run", "state", "claims"]
+    assert alpha.split() == ["alpha", "2.0", "s", "1.0", "s", "(quick)", "up", "to", "date", "one"]
     words = " ".join(" ".join(beta).split())
     assert "one code cell must be tagged parameters" in words
-
-
-def test_long_lists_of_claims_are_wrapped(book, capsys):
-    names = [f"claim-number-{index}" for index in range(9)]
-    write_claims(book, *((name, "alpha", "theorem") for name in names))
-    assert main(["list"]) == 0
-    out = capsys.readouterr().out
-    assert all(name in out for name in names)
-    assert max(map(len, out.splitlines())) < 140
 
 
 def test_the_site_is_served_to_this_machine_alone(book):
@@ -214,27 +230,6 @@ def test_the_site_is_served_to_this_machine_alone(book):
         finally:
             server.shutdown()
             thread.join()
-
-
-def test_export_copies_notebooks_and_overwrites_only_when_told(book, tmp_path, capsys):
-    folder = tmp_path / "for students"
-    assert main(["export", str(folder)]) == 0
-    assert capsys.readouterr().out.count("not executed") == 2
-    notebook = nbformat.read(folder / "alpha.ipynb", as_version=4)
-    assert notebook.cells[0].source == "# A chapter"
-
-    assert main(["export", str(folder)]) == 2
-    assert "--force" in capsys.readouterr().err
-    pretend_run(book, "alpha")
-    assert main(["export", str(folder), "--force"]) == 0
-    assert "executed at profile quick" in capsys.readouterr().out
-    executed = (book.executed_dir / "alpha.ipynb").read_bytes()
-    assert (folder / "alpha.ipynb").read_bytes() == executed
-
-
-def test_export_takes_a_folder_only(book, capsys):
-    assert main(["export", str(book.registry)]) == 2
-    assert "is not a folder" in capsys.readouterr().err
 
 
 def test_bench_runs_in_the_books_folder_and_passes_its_status_on(book, capfd, monkeypatch):

@@ -1,5 +1,7 @@
 """Durations as a person reads them; a log gets two lines for each chapter, no bar."""
 
+import sys
+
 import pytest
 
 from nthlib.pipeline.progress import ChapterProgress, format_seconds
@@ -32,3 +34,15 @@ def test_a_chapter_that_raises_is_not_called_done(capsys):
     with pytest.raises(ValueError, match="wrong"), ChapterProgress("alpha", 2, 70.0):
         raise ValueError("wrong")
     assert capsys.readouterr().err == "alpha: started, about 1 min 10 s\n"
+
+
+@pytest.mark.parametrize(("kind", "moves"), [("xterm", True), ("dumb", False)])
+def test_a_dumb_terminal_gets_the_lines_of_a_log(kind, moves, capsys, monkeypatch):
+    monkeypatch.setenv("TERM", kind)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with ChapterProgress("alpha", cells=2, expected=None) as progress:
+        progress.cell_begins(1)
+    shown = capsys.readouterr().err
+    assert ("\r" in shown) is moves
+    assert ("alpha: started" in shown) is not moves
+    assert shown.endswith("alpha: done in 0.0 s\n")

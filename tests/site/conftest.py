@@ -5,11 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from small_book import (
     CHAPTER,
     CLAIMS,
@@ -21,15 +24,17 @@ from small_book import (
     example_notebook,
     example_record,
 )
+from visits import ARGUMENTS, SIZES, Visit
 
 from nthlib.pipeline.book import Book
 from nthlib.pipeline.mathjax import install_mathjax
 from nthlib.pipeline.record import write_record
+from nthlib.pipeline.sharing import site_server
 
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory) -> Path:
-    """MathJax as the site's build installs it."""
+    """The packages of npm as the site's build installs them."""
     folder = tmp_path_factory.mktemp("npm") / "node"
     install_mathjax(ROOT, folder)
     return folder
@@ -104,3 +109,38 @@ def _nth(folder: Path, *arguments: str) -> None:
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"nth {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if executable is None:
+        assert not os.environ.get("CI"), "chromium is not installed"
+        pytest.skip("chromium is not installed (apt-get install chromium, or set CHROMIUM)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(real_book) -> Iterator[str]:
+    with site_server(real_book, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def visit(browser, address):
+    visits = []
+
+    def visit_at(size=SIZES[0], **settings) -> Visit:
+        visits.append(Visit(browser, address, size, **settings))
+        return visits[-1]
+
+    yield visit_at
+    for each in visits:
+        each.context.close()

@@ -13,7 +13,7 @@ from nthlib.pipeline.record import Record
 ROOT = Path(__file__).parents[2]
 
 # The chapters that `make test` runs at smoke: cheap ones. Its test of controls runs another.
-SAMPLE = ("discrete-steps", "derivation", "performance")
+SAMPLE = ("explorer", "discrete-steps", "derivation", "performance")
 
 TOC = """\
 format: jb-book

@@ -2,12 +2,13 @@ import json
 import re
 from dataclasses import replace
 
+import nbformat
 import pytest
 from small_book import example_record
 
 import nthlib
 from nthlib.claims import Claim, Verdict
-from nthlib.pipeline import pages
+from nthlib.pipeline import front_page, ledger_page, pages
 from nthlib.pipeline.api_reference import api_reference
 from nthlib.pipeline.ledger import LedgerRow, ledger_rows
 
@@ -52,22 +53,105 @@ def test_a_book_without_claims_says_so():
     ],
 )
 def test_a_control_counts_as_good_where_its_claim_breaks(outcome, claim_look, control_look):
-    text = pages.ledger_tables([row(outcome, outcome)], {})
+    text = ledger_page.cards([row(outcome, outcome)], "../../")
     looks = [part.split('"')[0] for part in text.split("nth-badge nth-")[1:]]
     assert looks == [claim_look, control_look]
 
 
-def test_the_ledger_shows_statements_letter_by_letter():
-    text = pages.ledger_tables([row()], {"example": "An example"})
-    assert r"\|K<sub>0</sub><sup>\(2\)</sup>\| \*falls\*" in text
-    assert "## An example" in text
-    assert "Measured in [the chapter](../chapters/example) on 2026-01-02" in text
+def test_a_card_shows_the_claim_and_leads_to_the_cells_that_judged():
+    text = ledger_page.cards([row()], "../../")
+    assert "|K<sub>0</sub><sup>(2)</sup>| *falls*" in text
+    assert 'href="../../book/chapters/example.html#claim-slope">−0.50</a>' in text
+    assert 'href="../../book/chapters/example.html#control-slope">1.00</a>' in text
+    assert "2026-01-02 03:04 UTC, profile quick" in text
+
+
+def test_what_a_chapter_or_a_changed_run_says_is_text_and_no_markup():
+    hostile = replace(CLAIM, statement="<script>", control="a & b", source='"x"')
+    changed = replace(row(claim=hostile), record=example_record(overrides={"name": "<b>"}))
+    text = ledger_page.cards([changed], "")
+    assert "<script>" not in text
+    assert "<b>" not in text
+    assert "&lt;script&gt;" in text
+    assert "a &amp; b" in text
 
 
 def test_a_claim_without_a_run_is_shown_as_not_measured():
-    text = pages.ledger_tables([LedgerRow(CLAIM, None, None, None)], {})
-    assert "has not been run" in text
-    assert text.count("not measured") == 2
+    text = ledger_page.cards([LedgerRow(CLAIM, None, None, None)], "")
+    assert "none yet: <code>nth run example</code>" in text
+    assert text.count("not measured") == 3  # the filter's word, and a badge each
+
+
+def centre(text, look):
+    return float(re.search(rf'<circle class="{look}" cx="([\d.]+)"', text)[1])
+
+
+def test_all_pictures_measure_in_margins_from_the_prediction():
+    at = ledger_page.picture(CLAIM, verdict("holds", value=-0.5))
+    assert centre(at, "nth-measured") == 120
+    for scale in (1.0, 1e-6):  # one margin off is as far in every picture
+        claim = replace(CLAIM, predicted=2 * scale, margin=scale)
+        off = ledger_page.picture(claim, verdict("holds", value=3 * scale))
+        band = re.search(r'nth-band" x="([\d.]+)" y="2" width="([\d.]+)"', off)
+        left, width = map(float, band.groups())
+        assert centre(off, "nth-measured") == pytest.approx(left + width, abs=0.2)
+        assert "measured 1 margins" in off
+    far = ledger_page.picture(CLAIM, verdict("fails", value=1e9), verdict("fails", value=-1e9))
+    assert (centre(far, "nth-measured"), centre(far, "nth-control")) == (234, 6)
+
+
+def test_a_one_sided_claim_has_a_one_sided_band_and_a_rival_a_line():
+    claim = replace(CLAIM, relation="at-most", rival=0.5)
+    text = ledger_page.picture(claim, None)
+    assert 'nth-band" x="6.0"' in text
+    assert "nth-rival" in text
+    assert "nothing measured" in text
+
+
+def test_what_cannot_be_drawn_is_left_out():
+    invalid = verdict("invalid", value=float("nan"))
+    text = ledger_page.picture(CLAIM, invalid)
+    assert "circle" not in text
+    assert "nothing measured" in text
+
+
+def test_the_filter_offers_what_there_is():
+    rows = [row(), row("undecided", claim=replace(CLAIM, kind="expectation", id="other"))]
+    text = ledger_page.ledger_cards(rows, {"example": "An example"})
+    offered = re.findall(r'<option value="([^"]*)">', text)
+    assert offered == ["", "holds", "undecided", "", "example", "", "theorem", "expectation"]
+    assert "## An example" in text
+
+
+def test_headlines_follow_the_order_asked_for():
+    other = replace(CLAIM, id="other", statement="Another")
+    text = ledger_page.headlines([row(), row(claim=other)], ["other", "slope"])
+    assert text.index("Another") < text.index("falls")
+    with pytest.raises(KeyError, match="third"):
+        ledger_page.headlines([row()], ["third"])
+
+
+def test_the_front_page_counts_with_links_to_what_it_counts():
+    rows = [row(), row(), row("undecided", "undecided"), row("fails")]
+    text = front_page.found(rows)
+    assert '<a href="appendix/ledger.html?verdict=holds">2 hold</a>' in text
+    assert '<a href="appendix/ledger.html?verdict=undecided">1 is undecided</a>' in text
+    assert ">1 fails</a>" in text
+    assert "Of 4 controls" in text
+    assert "3 break" in text
+    assert front_page.found([]) == "No claim is registered yet."
+
+
+def test_the_front_figure_is_that_of_the_tagged_cell(small_book):
+    assert front_page.front_figure(small_book) is None
+    assert front_page.figure_markup(small_book) == ""
+    path = small_book.executed_dir / "example.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata["tags"] = ["front-page"]
+    nbformat.write(notebook, path)
+    figure = front_page.front_figure(small_book)
+    assert figure.png.startswith(b"\x89PNG")
+    assert ":alt: A line that falls" in front_page.figure_markup(small_book)
 
 
 def test_the_ledger_as_data_is_strict_json(small_book):
@@ -76,6 +160,7 @@ def test_the_ledger_as_data_is_strict_json(small_book):
     assert first["measured"]["value"] == -0.5
     assert first["control_measured"]["outcome"] == "fails"
     assert second["measured"]["value"] is None
+    assert first["page"] == "book/chapters/example.html#claim-slope"
     (_, unmeasured) = json.loads(pages.ledger_data(ledger_rows(small_book)))
     assert unmeasured["measured"] is None
 

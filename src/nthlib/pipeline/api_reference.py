@@ -4,8 +4,12 @@ The package's source is read and not run: importing JAX would take longer than t
 """
 
 import ast
+import inspect
 import re
+import textwrap
+from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -47,25 +51,54 @@ def _section(package: str, home: str, names: list[str]) -> str:
     definitions = {
         node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
     }
-    entries = "\n\n".join(_entry(package, name, definitions.get(name)) for name in names)
-    title, *_ = re.split(r"[,:;.]", ast.get_docstring(tree) or home)
+    constants = _constants(tree)
+    entries = "\n\n".join(
+        _constant(package, name, constants[name])
+        if name in constants
+        else _entry(package, name, definitions[name])
+        for name in names
+    )
+    title, *_ = re.split(r"[,:;]|\.(?!\d)", ast.get_docstring(tree) or home)
     return f"## {title}\n\n```{{eval-rst}}\n{entries}\n```"
 
 
-def _entry(package: str, name: str, node: ast.ClassDef | ast.FunctionDef | None) -> str:
+def _constants(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    """Type and docstring of each constant, which is the string below its assignment."""
+    return {
+        node.target.id: (ast.unparse(node.annotation), inspect.cleandoc(below.value.value))
+        for node, below in pairwise(tree.body)
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
+
+
+def _constant(package: str, name: str, described: tuple[str, str]) -> str:
+    # Not by autodoc: an activation is a function of JAX's, with a docstring of its own.
+    kind, text = described
+    return f".. py:data:: {package}.{name}\n   :type: {kind}\n\n{textwrap.indent(text, '   ')}"
+
+
+def _entry(package: str, name: str, node: ast.ClassDef | ast.FunctionDef) -> str:
     """Return a directive with the signature as it is written, types and defaults included."""
-    if node is None:
-        return f".. autodata:: {package}.{name}\n   :no-value:"
     if isinstance(node, ast.FunctionDef):
         return f".. autofunction:: {package}.{name}{_signature(node)}"
-    methods = [
-        f"   .. automethod:: {part.name}{_signature(part, skip=1)}"
-        for part in node.body
-        if isinstance(part, ast.FunctionDef)
-        and (not part.name.startswith("_") or part.name == "__call__")
-        and not part.decorator_list
+    parts = [
+        entry for part in node.body if isinstance(part, ast.FunctionDef) for entry in _part(part)
     ]
-    return "\n\n".join([f".. autoclass:: {package}.{name}{_construction(node)}", *methods])
+    return "\n\n".join([f".. autoclass:: {package}.{name}{_construction(node)}", *parts])
+
+
+def _part(node: ast.FunctionDef) -> Iterator[str]:
+    """The directive of a method or a property that readers use."""
+    if node.name.startswith("_") and node.name != "__call__":
+        return
+    if not node.decorator_list:
+        yield f"   .. automethod:: {node.name}{_signature(node, skip=1)}"
+    elif [ast.unparse(decorator) for decorator in node.decorator_list] == ["property"]:
+        yield f"   .. autoproperty:: {node.name}"
 
 
 def _signature(node: ast.FunctionDef, skip: int = 0) -> str:

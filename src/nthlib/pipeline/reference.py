@@ -30,8 +30,9 @@ def differences(rows: list[LedgerRow], path: Path) -> tuple[int, list[str]]:
     """Compare the ledger with a reference.
 
     A measurement disagrees when its interval and the reference's do not meet, when one holds
-    and the other fails, or when it is no interval at all. Claims that only one of the two has
-    measured are left out.
+    and the other fails, or when it is no interval at all. A number that was computed once, such
+    as a defect, has no interval: there the claim's margin is allowed. Claims that only one of
+    the two has measured are left out.
 
     Returns:
         How many claims were compared, and a sentence for each that disagrees.
@@ -41,7 +42,7 @@ def differences(rows: list[LedgerRow], path: Path) -> tuple[int, list[str]]:
     """
     known = _read(path)
     pairs = [
-        (row.verdict, known[row.claim.id])
+        (row.verdict, known[row.claim.id], row.claim.margin)
         for row in rows
         if row.verdict is not None and row.claim.id in known
     ]
@@ -50,9 +51,11 @@ def differences(rows: list[LedgerRow], path: Path) -> tuple[int, list[str]]:
     return len(pairs), [sentence for pair in pairs for sentence in _disagreement(*pair)]
 
 
-def _disagreement(now: Verdict, then: dict[str, Any]) -> Iterator[str]:
+def _disagreement(now: Verdict, then: dict[str, Any], margin: float) -> Iterator[str]:
     pair = {now.outcome, then["outcome"]}
-    apart = now.low > then["high"] or now.high < then["low"]
+    single = now.low == now.high or then["low"] == then["high"]
+    gap = max(now.low - then["high"], then["low"] - now.high)
+    apart = gap > (margin if single else 0.0)
     if now.outcome == "invalid" or apart or pair == set(_DECIDED):
         yield (
             f"claim {now.id}: {now.outcome} at "

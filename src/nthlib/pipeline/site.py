@@ -11,12 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from .book import Book
+from .downloads import publish_downloads
+from .finishing import finish_pages
+from .formulas import FormulaError, render_formulas
 from .inspection import site_defects
 from .ledger import ledger_rows
 from .mathjax import MathJaxError, install_mathjax
 from .pages import UnknownPieceError, ledger_data
+from .repository import Repository
 from .staging import StagingError, stage_book
 
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -33,7 +40,9 @@ class SiteError(Exception):
     """The site could not be built; the last good one is untouched."""
 
 
-def build_site(book: Book, *, allow_missing: bool = False) -> Path:
+def build_site(
+    book: Book, *, allow_missing: bool = False, repository: Repository | None = None
+) -> Path:
     """Build the site from the executed chapters and return its folder, ``book.html_dir``.
 
     The new site takes the old one's place when it is complete and has been inspected. A
@@ -42,6 +51,7 @@ def build_site(book: Book, *, allow_missing: bool = False) -> Path:
     Args:
         book: the book to build.
         allow_missing: show a chapter that has not been run without results.
+        repository: where the buttons lead that open a notebook; None leaves them out.
 
     Raises:
         SiteError: naming the chapter without a run, the warnings of Sphinx, or the pages
@@ -51,11 +61,11 @@ def build_site(book: Book, *, allow_missing: bool = False) -> Path:
         _restore(book.html_dir)
         try:
             mathjax = install_mathjax(book.root, book.build / "node")
-            stage_book(book, mathjax, allow_missing=allow_missing)
+            stage_book(book, mathjax, allow_missing=allow_missing, repository=repository)
         except (MathJaxError, StagingError, UnknownPieceError) as error:
             raise SiteError(str(error)) from error
         built = _run_jupyter_book(book, lock)
-        _publish(book, built)
+        _publish(book, built, mathjax, repository)
     return book.html_dir
 
 
@@ -109,12 +119,18 @@ def _run_jupyter_book(book: Book, lock: int) -> Path:
     return work / "_build" / "html"
 
 
-def _publish(book: Book, built: Path) -> None:
+def _publish(book: Book, built: Path, mathjax: Path, repository: Repository | None) -> None:
     """Put a copy of the built site in place of the old one, once it has been inspected."""
     fresh = book.html_dir.with_name("html.new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(built, fresh, ignore=shutil.ignore_patterns(".buildinfo"))
     _drop_unused_images(fresh)
+    try:
+        render_formulas(fresh, mathjax, _mathjax_settings(book))
+    except FormulaError as error:
+        raise SiteError(f"a formula cannot be read:\n{error}") from error
+    finish_pages(fresh)
+    publish_downloads(book, fresh, repository)
     (fresh / "ledger.json").write_text(ledger_data(ledger_rows(book)), encoding="utf-8")
     defects = site_defects(fresh, book.pages())
     if defects:
@@ -127,6 +143,11 @@ def _publish(book: Book, built: Path) -> None:
         book.html_dir.rename(old)
     fresh.rename(book.html_dir)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _mathjax_settings(book: Book) -> dict[str, Any]:
+    settings = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
+    return dict(settings["sphinx"]["config"]["mathjax3_config"])
 
 
 def _drop_unused_images(site: Path) -> None:

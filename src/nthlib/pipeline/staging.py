@@ -16,9 +16,14 @@ from nthlib.claims import VERDICT_MIME
 
 from .book import Book
 from .chapter import load_chapter
+from .explorer import RunsError, explorer_files, take_runs
+from .export import exported_pages
+from .front_page import FIGURE, front_figure
 from .ledger import Record, read_record
+from .ledger_page import anchor
 from .mathjax import mathjax_files
 from .pages import chapter_footer, chapter_note, fill_page, missing_note
+from .repository import Repository, launch_settings
 from .staleness import one_unit
 
 _SETTINGS = ("_config.yml", "_toc.yml")
@@ -30,13 +35,20 @@ class StagingError(Exception):
     """Something the site needs is not there; the message says what, and what to do."""
 
 
-def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> None:
+def stage_book(
+    book: Book,
+    mathjax: Path,
+    *,
+    allow_missing: bool = False,
+    repository: Repository | None = None,
+) -> None:
     """Make ``book.staged_dir`` hold exactly what the site is built from.
 
     Args:
         book: the book.
         mathjax: the installed MathJax package.
         allow_missing: show a chapter that has not been run without results, and say so.
+        repository: where the buttons lead that open a notebook; None leaves them out.
 
     Raises:
         StagingError: when a page of ``_toc.yml`` has no source, or a chapter no finished run.
@@ -48,12 +60,18 @@ def stage_book(book: Book, mathjax: Path, *, allow_missing: bool = False) -> Non
     )
     notebooks = {name for name in texts if name.endswith(".ipynb")}
     pages = {name: _follow(notebooks, text).encode() for name, text in texts.items()}
-    _mirror({**dict(_shared_files(book, mathjax)), **pages}, book.staged_dir)
+    shared = dict(_shared_files(book, mathjax))
+    if repository is not None:
+        settings = shared["_config.yml"].decode()
+        launched = exported_pages(book)
+        shared["_config.yml"] = launch_settings(settings, repository, launched).encode()
+    _mirror({**shared, **pages}, book.staged_dir)
 
 
 def staged_notebook(notebook: Any, record: Record, page: str) -> Any:
     """An executed notebook as the site shows it: with a note on its run above and below."""
-    _drop_verdict_data(notebook)
+    _mark_verdicts(notebook)
+    take_runs(notebook)
     replaced = notebook.metadata.get("nth", {}).get("replaced", record.overrides)
     if note := chapter_note(record, replaced):
         _insert_below_title(notebook, note)
@@ -69,8 +87,14 @@ def _shared_files(book: Book, mathjax: Path) -> Iterator[tuple[str, bytes]]:
         name = path.relative_to(book.root).as_posix()
         if path.is_file() and name.startswith(_ASSETS):
             yield name, path.read_bytes()
+    if figure := front_figure(book):
+        yield FIGURE, figure.png
     for name, path in mathjax_files(mathjax):
         yield f"book/assets/mathjax/{name}", path.read_bytes()
+    try:
+        yield from explorer_files(book, mathjax.parent)
+    except RunsError as error:
+        raise StagingError(f"the runs of the explorer: {error}") from error
 
 
 def _follow(notebooks: set[str], text: str) -> str:
@@ -107,11 +131,20 @@ def _executed(book: Book, page: str, name: str, allow_missing: bool) -> tuple[st
     return f"{page}.ipynb", nbformat.writes(notebook)
 
 
-def _drop_verdict_data(notebook: Any) -> None:
-    """The ledger has collected the verdicts; Sphinx would warn of an unknown kind of output."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(VERDICT_MIME, None)
+def _mark_verdicts(notebook: Any) -> None:
+    """Give each verdict the name by which the ledger links to it, and take its data out.
+
+    The ledger has collected the data; Sphinx would warn of an unknown kind of output.
+    """
+    named = set()
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        verdict = output.get("data", {}).pop(VERDICT_MIME, None)
+        if verdict is not None and "text/html" in output.data:
+            name = anchor(verdict["id"], control=verdict["control"])
+            if name not in named:
+                html = output.data["text/html"]
+                output.data["text/html"] = html.replace("<div ", f'<div id="{name}" ', 1)
+            named.add(name)
 
 
 def _insert_below_title(notebook: Any, note: str) -> None:

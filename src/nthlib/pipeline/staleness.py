@@ -106,7 +106,7 @@ def library_digests() -> dict[str, str]:
     return {
         path.as_posix(): _digest_file(package / path)
         for path in sources
-        if path.parts[0] != "pipeline" and path.as_posix() != "cli.py"
+        if path.parts[0] != "pipeline" and not path.name.startswith("cli")
     }
 
 
