@@ -70,9 +70,10 @@ def export(
 @click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
 @click.option("--paper", type=click.Choice(("a4", "letter")), default="a4", show_default=True)
 def pdf(file: Path | None, paper: str) -> int:
-    """Print the built site as one PDF, FILE or build/neural-tangent-hierarchy.pdf.
+    """Print the whole book, as it was last built, as one PDF.
 
-    Needs Chromium 131 or newer, on the path or named in $CHROMIUM.
+    It goes to FILE, or to build/neural-tangent-hierarchy.pdf. Needs Chromium 131 or newer,
+    on the path or named in $CHROMIUM.
     """
     from nthlib.pipeline.printing import PrintError, print_book
 

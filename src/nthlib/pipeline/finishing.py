@@ -34,6 +34,10 @@ def finish_pages(site: Path) -> None:
         text = text.replace('data-theme="auto"', 'data-theme="light"', 1)
         text = _HEAD.sub(lambda head: _quicken(head[0]), text, count=1)
         text = _SIGNATURE.sub(_parameters, _LABEL.sub(r"\1", text))
+        # its children are no items of a list
+        text = text.replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
         path.write_text(text, encoding="utf-8")
     for path in site.glob("_static/vendor/fontawesome/*/js"):
         for script in path.iterdir():

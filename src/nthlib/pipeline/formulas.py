@@ -30,7 +30,13 @@ _AMSMATH = re.compile(
     re.DOTALL,
 )
 _SCRIPTS = re.compile(
-    r'\s*<script>window\.MathJax = .*?</script>|\s*<script [^>]*tex-mml-chtml\.js[^>]*></script>',
+    r"\s*<script>window\.MathJax = .*?</script>|\s*<script [^>]*tex-mml-chtml\.js[^>]*></script>",
+    re.DOTALL,
+)
+# A link that shows a formula alone needs a name that can be spoken.
+_LINKED = re.compile(
+    r'<a ([^>]*)>(\s*(?:<span[^>]*>\s*)*<span class="math[^"]*">\\\((.*?)\\\)</span>'
+    r"(?:\s*</span>)*\s*)</a>",
     re.DOTALL,
 )
 _BAD = re.compile(r'data-mjx-error="([^"]*)"|<mtext mathcolor="red">([^<]*)</mtext>')
@@ -116,7 +122,13 @@ def _refuse_bad(
         raise FormulaError("\n".join(found))
 
 
+def _named(link: re.Match[str]) -> str:
+    name = re.sub(r"[\\{}]", "", html.unescape(link[3])).strip()
+    return f'<a {link[1]} aria-label="{html.escape(name)}">{link[2]}</a>'
+
+
 def _replaced(text: str, rendered: Mapping[_Formula, str], link: str) -> str:
+    text = _LINKED.sub(_named, text)
     for pattern, display in ((_DISPLAY, True), (_AMSMATH, True), (_INLINE, False)):
 
         def show(match: re.Match[str], display: bool = display) -> str:

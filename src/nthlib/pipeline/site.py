@@ -25,6 +25,7 @@ from .mathjax import MathJaxError, install_mathjax
 from .pages import UnknownPieceError, ledger_data
 from .repository import Repository
 from .staging import StagingError, stage_book
+from .trimming import trim_site
 
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 _SHOWN_LINES = 60
@@ -130,6 +131,7 @@ def _publish(book: Book, built: Path, mathjax: Path, repository: Repository | No
     except FormulaError as error:
         raise SiteError(f"a formula cannot be read:\n{error}") from error
     finish_pages(fresh)
+    trim_site(fresh)
     publish_downloads(book, fresh, repository)
     (fresh / "ledger.json").write_text(ledger_data(ledger_rows(book)), encoding="utf-8")
     defects = site_defects(fresh, book.pages())
