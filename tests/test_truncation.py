@@ -178,7 +178,7 @@ def test_a_loss_of_ones_own_equals_the_named_one():
     np.testing.assert_allclose(own, named, atol=1e-12)
 
 
-@pytest.mark.parametrize("order", [pytest.param(2, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("order", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_indicator_is_the_leading_part_of_the_error(order):
     """Network minus truncation over the indicator tends to one, with corrections of m^(−1/2)."""
     net = nth.FullyConnected(2, 4096, 1, sigma_a=0.5)
