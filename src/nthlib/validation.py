@@ -196,10 +196,10 @@ def coinciding_inputs(X: Any) -> tuple[int, int] | None:
 
 
 def axes(thing: Any) -> int:
-    """How many axes an array or a list has; one for a list of lists of several lengths."""
+    """How many axes an array or a list has; one for a list of what makes no array of numbers."""
     try:
         return np.ndim(thing)
-    except ValueError:
+    except (TypeError, ValueError):  # rows of several lengths, random keys
         return 1
 
 

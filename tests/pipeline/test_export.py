@@ -20,6 +20,7 @@ from .tiny_book import pretend_run
 
 BOOK = Book(Path(__file__).parents[2])
 PAGES = list(exported_pages(BOOK))
+CHAPTERS = [name for name in PAGES if "/chapters/" in exported_pages(BOOK)[name]]
 
 MYST = re.compile(
     r"\{[a-z][\w:.+-]*\}`|^\s*(?:`{3,}|:{3,})\{|^\([\w-]+\)=|\]\(#|\.md\)", re.MULTILINE
@@ -83,7 +84,7 @@ def test_chapters_are_written_with_all_they_need(book, tmp_path, capsys):
     assert tags(install) == ["install"]
     assert code.outputs[0].data == {"text/plain": "holds"}
     assert (folder / "requirements.txt").read_text() == f"./{wheel_name()}\njupyterlab\n"
-    assert "- [A chapter](beta.ipynb)" in (folder / "START.md").read_text()
+    assert "- [2. A chapter](beta.ipynb)" in (folder / "START.md").read_text()
 
 
 def test_two_exports_are_the_same(book, tmp_path):
@@ -207,7 +208,31 @@ def test_every_exercise_has_an_empty_cell_of_its_kind(name):
         assert cells[place].cell_type == kind
         assert cells[place].source == {"code": "# Your code", "markdown": "*Your answer*"}[kind]
         above = "\n".join(cell.source for cell in cells[:place])
-        assert above.rindex(f"**Exercise ({grade})**") == above.rindex("**Exercise")
+        title = re.findall(r"\*\*Exercise( \d+\.\d+)? \((.*?)\)\*\*", above)[-1]
+        assert title[1] == grade
+        assert title[0] or name not in CHAPTERS
+
+
+def test_exercises_have_the_numbers_of_the_site():
+    text = "\n".join(cell.source for cell in notebook("tangent-kernel", True).cells)
+    assert re.findall(r"\*\*Exercise ([\d.]+)", text) == ["2.1", "2.2", "2.3"]
+
+
+def test_a_notebook_shows_the_values_of_its_run_where_they_can_be_changed(book, tmp_path, capsys):
+    pretend_run(book, "alpha", widths=[8])
+    write_executed(book, "alpha")
+    path = book.executed_dir / "alpha.ipynb"
+    executed = nbformat.read(path, as_version=4)
+    for name, widths in (("parameters", [16]), ("injected-parameters", [8])):
+        cell = nbformat.v4.new_code_cell(f"widths = {widths}", metadata={"tags": [name]})
+        executed.cells.append(cell)
+    nbformat.write(executed, path)
+    assert main(["export", str(tmp_path / "out")]) == 0
+    assert "executed at profile quick with widths = [8]" in capsys.readouterr().out
+    exported = nbformat.read(tmp_path / "out" / "alpha.ipynb", as_version=4).cells
+    code = [cell.source for cell in exported if cell.cell_type == "code"]
+    assert [source for source in code if "widths = [" in source] == ["widths = [8]"]
+    assert "Not the default run" in exported[0].source
 
 
 # --------------------------------------------------------------------- the student edition

@@ -75,7 +75,6 @@ def test_an_option_given_twice_is_misuse():
     ("name", "value", "expected"),
     [
         ("widths", [64], [64]),
-        ("widths", [], []),
         ("rates", [1, 0.5], [1.0, 0.5]),
         ("scale", 2, 2.0),
         ("scale", "1e-6", 1e-6),
@@ -91,7 +90,9 @@ def test_a_value_of_the_right_kind_replaces_the_default(name, value, expected):
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [
-        ("widths", "wide", 'a list such as [16, 32], not "wide"'),
+        ("widths", "wide", 'a list of whole numbers above zero such as [16, 32], not "wide"'),
+        ("widths", [], "a list of whole numbers above zero"),
+        ("widths", [-4], "a list of whole numbers above zero"),
         ("widths", 64, "a list"),
         ("widths", [64.5], "a list"),
         ("widths", ["64"], "a list"),

@@ -8,9 +8,10 @@ from small_book import example_record
 
 import nthlib
 from nthlib.claims import Claim, Verdict
-from nthlib.pipeline import front_page, ledger_page, pages
+from nthlib.pipeline import front_page, ledger_page, notes, pages
 from nthlib.pipeline.api_reference import api_reference
 from nthlib.pipeline.ledger import LedgerRow, ledger_rows
+from nthlib.pipeline.record import write_record
 
 CLAIM = Claim(
     "slope", "example", "theorem", "|K_0^(2)| *falls*", "Theorem 1", "exponent", -0.5, 0.1, "a bug"
@@ -142,6 +143,22 @@ def test_the_front_page_counts_with_links_to_what_it_counts():
     assert front_page.found([]) == "No claim is registered yet."
 
 
+def test_what_a_reader_ran_is_not_shown_as_the_books_finding(small_book):
+    own = replace(row(), record=example_record(overrides={"widths": [8, 16]}))
+    how = "example (widths = [8, 16])"
+    assert f"Not the book's own runs:</strong> {how}." in front_page.found([row(), own])
+    assert "own runs" not in front_page.found([row()])
+    assert f"not the book's own run: {how}" in ledger_page.headlines([own], ["slope"])
+    path = small_book.executed_dir / "example.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata["tags"] = ["front-page"]
+    nbformat.write(notebook, path)
+    write_record(small_book, example_record(profile="smoke"))
+    assert "Not the book's own run: example (profile smoke)." in front_page.figure_markup(
+        small_book
+    )
+
+
 def test_the_front_figure_is_that_of_the_tagged_cell(small_book):
     assert front_page.front_figure(small_book) is None
     assert front_page.figure_markup(small_book) == ""
@@ -186,14 +203,14 @@ def test_versions_that_differ_between_chapters_are_told_apart():
 
 
 def test_the_default_run_needs_no_note():
-    assert pages.chapter_note(example_record(), {}) == ""
+    assert notes.chapter_note(example_record(), {}) == ""
 
 
 def test_a_note_names_the_profile_and_what_the_page_shows_otherwise():
     replaced = {"widths": [8], "seeds": 2}
-    note = pages.chapter_note(example_record(profile="smoke"), replaced)
-    assert "profile `smoke`, that is with `widths = [8]`, `seeds = 2`." in note
-    assert "The text describes the book's own run, at profile `quick`." in note
+    note = notes.chapter_note(example_record(profile="smoke"), replaced)
+    assert "at profile `smoke` with `widths = [8]`, `seeds = 2`, and its numbers" in note
+    assert "The text describes the book's own run." in note
     assert "not judged" in note
 
 

@@ -16,8 +16,9 @@ from .book import Book, UsageError
 from .chapter import is_parameters_cell, load_chapter
 from .first_cell import INSTALL_TAG, extra_packages, install_cell, with_values
 from .labels import Labels, book_labels
+from .notes import mark_run
 from .plain_markdown import plain_markdown
-from .record import read_record
+from .record import Record, read_record
 from .repository import Repository
 from .staleness import one_unit
 from .student import student_cells
@@ -117,9 +118,10 @@ def export_notebooks(
         requirements=REQUIREMENTS,
         wheel=wheel_name(),
         edition=_STUDENT if edition.student else "",
-        chapters="\n".join(f"- [{labels.titles[name]}]({name}.ipynb)" for name in names),
+        chapters="\n".join(f"- [{labels.heading(name)}]({name}.ipynb)" for name in names),
     )
     (folder / START).write_text(text, encoding="utf-8")
+    yield f"{folder / REQUIREMENTS}: what they need"
     yield f"{folder / START}: how to begin"
 
 
@@ -149,8 +151,9 @@ def exported_notebook(book: Book, name: str, labels: Labels, edition: Edition) -
 def _source(book: Book, name: str, edition: Edition) -> tuple[Any, str]:
     record = read_record(book, name) if edition.executed else None
     if record is not None and one_unit(book, record):
-        path = book.executed_dir / f"{name}.ipynb"
-        return nbformat.read(path, as_version=4), f"executed at profile {record.profile}"
+        notebook = nbformat.read(book.executed_dir / f"{name}.ipynb", as_version=4)
+        mark_run(notebook, record)
+        return notebook, _state(record)
     chapter = load_chapter(book, name)
     notebook = chapter.notebook()
     if edition.profile is not None:
@@ -158,6 +161,14 @@ def _source(book: Book, name: str, edition: Edition) -> tuple[Any, str]:
             cell.source = with_values(cell.source, chapter.values(edition.profile, {}))
     kinds = ("student edition",) if edition.student else ()
     return notebook, ", ".join((*kinds, f"profile {edition.profile or 'quick'}, not executed"))
+
+
+def _state(record: Record) -> str:
+    state = f"executed at profile {record.profile}"
+    if record.overrides:
+        values = ", ".join(f"{key} = {value!r}" for key, value in record.overrides.items())
+        state += f" with {values}"
+    return state
 
 
 def _clean(cell: Any) -> None:

@@ -10,8 +10,8 @@ import nbformat
 
 from .book import Book
 from .ledger import LedgerRow
-from .ledger_page import words
-from .record import read_record
+from .ledger_page import own_run, words
+from .record import Record, read_record
 from .staleness import one_unit
 
 # The chapter cell that carries this tag draws the figure.
@@ -20,11 +20,12 @@ FIGURE = "book/images/front-page.png"
 
 
 class FrontFigure(NamedTuple):
-    """The figure, what it shows in words, and the page it comes from."""
+    """The figure, what it shows in words, the page it comes from, and how that was run."""
 
     png: bytes
     alternative: str
     page: str
+    record: Record
 
 
 def front_figure(book: Book) -> FrontFigure | None:
@@ -37,7 +38,7 @@ def front_figure(book: Book) -> FrontFigure | None:
         for cell in notebook.cells:
             if TAG in cell.metadata.get("tags", []) and (png := _picture(cell)):
                 image = cell.metadata.get("mystnb", {}).get("image", {})
-                return FrontFigure(base64.b64decode(png), image.get("alt", ""), page)
+                return FrontFigure(base64.b64decode(png), image.get("alt", ""), page, record)
     return None
 
 
@@ -48,10 +49,11 @@ def figure_markup(book: Book) -> str:
         return ""
     image = FIGURE.removeprefix("book/")
     target = figure.page.removeprefix("book/")
+    how = own_run(figure.record)
     return (
         f":::{{image}} {image}\n:alt: {figure.alternative}\n:target: {target}.html\n"
         ":class: nth-front\n:::"
-    )
+    ) + (f'\n\n<p class="nth-note">Not the book\'s own run: {how}.</p>' if how else "")
 
 
 def found(rows: Sequence[LedgerRow]) -> str:
@@ -67,8 +69,16 @@ def found(rows: Sequence[LedgerRow]) -> str:
     return (
         f'<p class="nth-found"><strong>{len(rows)} claims</strong>, each written down before it '
         f"was measured: {parts}. Of {len(rows)} controls, in which something is broken on "
-        f"purpose, {broken} break their claim{', as they must' if broken == len(rows) else ''}.</p>"
+        f"purpose, {broken} break their claim{', as they must' if broken == len(rows) else ''}."
+        f"{_changed_runs(rows)}</p>"
     )
+
+
+def _changed_runs(rows: Sequence[LedgerRow]) -> str:
+    """Say which chapters show a reader's own run, and not the book's."""
+    records = {row.record.chapter: row.record for row in rows if row.record is not None}
+    names = [how for record in records.values() if (how := own_run(record))]
+    return f" <strong>Not the book's own runs:</strong> {'; '.join(names)}." if names else ""
 
 
 def _phrase(word: str, count: int) -> str:

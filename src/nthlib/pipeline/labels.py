@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pybtex.database import Entry, Person, parse_file
 from pybtex.richtext import Text
 
-from .book import Book
+from .book import CHAPTERS, Book
 from .directives import directives, pieces
 
 _TARGET = re.compile(r"^\(([\w:.-]+)\)=[ \t]*\n+(?:#+[ \t]+(.+))?", re.MULTILINE)
@@ -16,6 +16,7 @@ _EQUATION = re.compile(r"\$\$[^$]+?\$\$[ \t]*\(([\w:.-]+)\)")
 _TITLE = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
 
 _SOLUTIONS = ("solution", "solution-start")
+_EXERCISES = ("exercise", "exercise-start")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Labels:
     literature: dict[str, Entry]
     notebooks: frozenset[str] = frozenset()
     page: str = ""
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    def heading(self, page: str) -> str:
+        """The title of a page, with the chapter's number where it has one."""
+        number, title = self.numbers.get(page), self.titles.get(page, page)
+        return f"{number}. {title}" if number else title
 
     def reference(self, label: str) -> str:
         """A target in words, with a link where it is in another notebook."""
@@ -90,7 +97,22 @@ def book_labels(book: Book, notebooks: Iterable[str]) -> Labels:
     bibliography = book.root / "book" / "references.bib"
     known = bibliography.is_file()
     literature = dict(parse_file(str(bibliography)).entries) if known else {}
-    return Labels(targets, titles, literature, frozenset(notebooks))
+    numbers = _numbers(book)
+    return Labels(targets, titles, literature, frozenset(notebooks), numbers=numbers)
+
+
+def _numbers(book: Book) -> dict[str, str]:
+    """The numbers that the site gives to chapters, by name, and to exercises, by label."""
+    numbers = {}
+    chapters = [page for page in book.pages() if page.startswith(CHAPTERS)]
+    for number, page in enumerate(chapters, 1):
+        numbers[page.rpartition("/")[2]] = str(number)
+        source = book.root / f"{page}.md"
+        text = source.read_text(encoding="utf-8") if source.is_file() else ""
+        exercises = [piece for piece in directives(text) if piece.name in _EXERCISES]
+        for place, exercise in enumerate(exercises, 1):
+            numbers[exercise.label] = f"{number}.{place}"
+    return numbers
 
 
 def _labels(text: str) -> Iterator[tuple[str, str]]:

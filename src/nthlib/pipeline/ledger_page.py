@@ -112,13 +112,24 @@ def _card(row: LedgerRow, root: str) -> str:
     )
 
 
+def own_run(record: Record) -> str:
+    """How a chapter was run, where this was not the book's own run; else nothing. As HTML."""
+    changes = [f"{key} = {json.dumps(value)}" for key, value in record.overrides.items()]
+    if record.profile != "quick":
+        changes.insert(0, f"profile {record.profile}")
+    return html.escape(f"{record.chapter} ({', '.join(changes)})") if changes else ""
+
+
 def _headline(row: LedgerRow) -> str:
     claim = row.claim
-    interval = "" if row.verdict is None else f" {_interval(row.verdict)}"
+    how = "" if row.record is None else own_run(row.record)
+    interval = "" if row.verdict is None else f", measured {_interval(row.verdict)}"
+    if how:
+        interval += f", not the book's own run: {how}"
     return (
         f'<li><a href="appendix/ledger.html#{claim.id}">{formula(claim.statement)}</a>'
         f" {picture(claim, row.verdict)}"
-        f' <span class="nth-note">predicted {format_prediction(claim)}, measured{interval}</span>'
+        f' <span class="nth-note">predicted {format_prediction(claim)}{interval}</span>'
         f" {_badge(row.verdict)}</li>"
     )
 

@@ -7,7 +7,7 @@ stays in the page, numbers come from the records.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nthlib.claims import CLAIM_WORDS, Verdict
@@ -19,9 +19,8 @@ from .downloads import download_links
 from .front_page import figure_markup, found
 from .ledger import LedgerRow, Record, ledger_rows, read_record
 from .ledger_page import MISSING, headlines, ledger_cards, place, words
+from .notes import assignments
 from .theorems import theorem_index
-
-DEFAULT_PROFILE = "quick"
 
 _MARKER = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w-]+)*) -->$", re.MULTILINE)
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -163,11 +162,11 @@ def runs_table(runs: Sequence[Record], titles: dict[str, str], pages: dict[str, 
                 _duration(run.seconds),
                 _memory(run.peak_memory_mb),
                 run.started[:10],
-                _assignments(run.overrides) or "none",
+                assignments(run.overrides) or "none",
             ]
         )
     total = _duration(sum(run.seconds for run in runs))
-    return f"{_table(lines, 'nth-runs')}\n\nAll chapters together: {total}."
+    return f"{_table(lines, 'nth-runs')}\n\nThe chapters listed here together: {total}."
 
 
 def versions_table(runs: Sequence[Record]) -> str:
@@ -189,24 +188,6 @@ def versions_table(runs: Sequence[Record]) -> str:
     return _table(lines, "nth-versions")
 
 
-def chapter_note(record: Record, replaced: Mapping[str, Any]) -> str:
-    """Says, at the top of a chapter, that its numbers are not those of the book's own run.
-
-    ``replaced`` are the parameters that differ from those the page shows.
-    """
-    if record.profile == DEFAULT_PROFILE and not record.overrides:
-        return ""
-    how = f"profile `{record.profile}`"
-    if replaced:
-        how += f", that is with {_assignments(replaced)}"
-    judged = " Its numbers are recorded and not judged." if record.profile == "smoke" else ""
-    text = (
-        f"This page was run with {how}.{judged} The text describes the book's own run, "
-        f"at profile `{DEFAULT_PROFILE}`."
-    )
-    return f":::{{admonition}} Not the default run\n:class: note\n{text}\n:::"
-
-
 def missing_note(name: str) -> str:
     """Says, at the top of a chapter that has not been run, why it shows no results."""
     text = f"This chapter has not been run here, so that it shows no results: `nth run {name}`."
@@ -223,10 +204,6 @@ def chapter_footer(record: Record, page: str) -> str:
         parts.append(f"peak memory {_memory(record.peak_memory_mb)}")
     parts.append(f"download: {download_links(page)}")
     return f'<p class="nth-run">{"; ".join(parts)}.</p>'
-
-
-def _assignments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"`{name} = {json.dumps(value)}`" for name, value in values.items())
 
 
 def _duration(seconds: float) -> str:

@@ -162,10 +162,19 @@ def _conform_entries(default: list[Any], value: list[Any]) -> Any:
     else:
         return value
     entries = [_conform(sample, entry) for entry in value]
+    if not entries or (_counts(default) and not _counts(entries)):
+        return _WRONG
     return _WRONG if any(entry is _WRONG for entry in entries) else entries
 
 
+def _counts(entries: list[Any]) -> bool:
+    """Whether all are whole numbers above zero, such as widths."""
+    return all(type(entry) is int and entry > 0 for entry in entries)
+
+
 def _describe(default: Any) -> str:
+    if isinstance(default, list) and default and _counts(default):
+        return "a list of whole numbers above zero"
     return _KINDS[type(default)]
 
 

@@ -132,14 +132,15 @@ def _picture(directive: Directive, labels: Labels) -> str:
 
 
 def _title(directive: Directive, labels: Labels) -> str:
-    """``**Theorem (The hierarchy)**`` and the like; a plain box has the title it was given."""
+    """``**Exercise 1.1 (By hand)**`` and the like; a plain box has the title it was given."""
     kind = directive.name.removesuffix("-start")
-    title = _prose(directive.argument, labels)
+    title, number = _prose(directive.argument, labels), labels.numbers.get(directive.label, "")
     if kind == "solution":
         title = labels.title(directive.argument)
+        number = labels.numbers.get(directive.argument, "")
     elif kind != "exercise" and not kind.startswith("prf:"):
         return f"**{title}**" if title else ""
-    kind = kind.removeprefix("prf:").capitalize()
+    kind = f"{kind.removeprefix('prf:').capitalize()} {number}".strip()
     return f"**{kind} ({title})**" if title else f"**{kind}**"
 
 

@@ -22,7 +22,8 @@ from .front_page import FIGURE, front_figure
 from .ledger import Record, read_record
 from .ledger_page import anchor
 from .mathjax import mathjax_files
-from .pages import chapter_footer, chapter_note, fill_page, missing_note
+from .notes import insert_below_title, mark_run
+from .pages import chapter_footer, fill_page, missing_note
 from .repository import Repository, launch_settings
 from .staleness import one_unit
 
@@ -72,9 +73,7 @@ def staged_notebook(notebook: Any, record: Record, page: str) -> Any:
     """An executed notebook as the site shows it: with a note on its run above and below."""
     _mark_verdicts(notebook)
     take_runs(notebook)
-    replaced = notebook.metadata.get("nth", {}).get("replaced", record.overrides)
-    if note := chapter_note(record, replaced):
-        _insert_below_title(notebook, note)
+    mark_run(notebook, record)
     footer = nbformat.v4.new_markdown_cell(chapter_footer(record, page), id="nth-run")
     notebook.cells.append(footer)
     return notebook
@@ -127,7 +126,7 @@ def _executed(book: Book, page: str, name: str, allow_missing: bool) -> tuple[st
         )
     notebook = load_chapter(book, name).notebook()
     # Its labels stay, so that other pages can refer to them.
-    _insert_below_title(notebook, missing_note(name))
+    insert_below_title(notebook, missing_note(name))
     return f"{page}.ipynb", nbformat.writes(notebook)
 
 
@@ -145,16 +144,6 @@ def _mark_verdicts(notebook: Any) -> None:
                 html = output.data["text/html"]
                 output.data["text/html"] = html.replace("<div ", f'<div id="{name}" ', 1)
             named.add(name)
-
-
-def _insert_below_title(notebook: Any, note: str) -> None:
-    """Put a note below the first heading; above it, the page would lose its title."""
-    for cell in notebook.cells:
-        lines = cell.source.split("\n") if cell.cell_type == "markdown" else []
-        for place, line in enumerate(lines):
-            if line.startswith("# "):
-                cell.source = "\n".join([*lines[: place + 1], "", note, "", *lines[place + 1 :]])
-                return
 
 
 def _mirror(files: dict[str, bytes], folder: Path) -> None:
