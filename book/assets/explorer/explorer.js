@@ -239,7 +239,8 @@ function nthExplorer(runs) {
         range: [low, high],
         label: "error",
         names: ends.map((at, each) =>
-          ({ words: `p = ${orders[each]}`, at, strong: each === order })),
+          ({ words: `p = ${orders[each]}`, at, strong: each === order,
+             colour: orderColour(orders[each]) })),
         marks: [
           { value: errors[order][time] || NaN, colour: orderColour(orders[order]), hollow: true },
         ],

@@ -6,7 +6,7 @@ const nthSuperscript = (power) =>
 
 function nthPicture({ times, style, chooseTime, count, looks, log = false }) {
   const END = times[times.length - 1];
-  const RIGHT = 44; // room for the names of the curves, in pixels
+  const RIGHT = 52; // room for the names of the curves, in pixels
   const font = (weight, size) => `${weight} ${size}px ${style.fontFamily}`;
   const ink = () => style.color;
 
@@ -71,10 +71,15 @@ function nthPicture({ times, style, chooseTime, count, looks, log = false }) {
     ctx.strokeStyle = ctx.fillStyle = ink();
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
-    for (const { words, strong, at } of apart(view.names, up, top, bottom, 14 * ratio)) {
+    for (const { words, strong, colour, end, at } of apart(view.names, up, top, bottom, 14 * ratio)) {
       ctx.font = font(strong ? 700 : 400, 12 * ratio);
-      ctx.fillText(words, right + 5 * ratio, at);
+      ctx.fillText(words, right + (colour ? 12 : 5) * ratio, at);
+      if (!colour) continue;
+      ctx.strokeStyle = colour; // leads from the end of the curve to its name
+      ctx.lineWidth = (strong ? 2.5 : 1.5) * ratio;
+      stroke(ctx, right, end, right + 10 * ratio, at);
     }
+    ctx.strokeStyle = ink();
     ctx.beginPath();
     ctx.rect(left, top, bbox.width, bbox.height);
     ctx.clip();
@@ -110,7 +115,8 @@ function nthPicture({ times, style, chooseTime, count, looks, log = false }) {
   /** The names with places near where they belong, within the frame and a line apart. */
   function apart(names, up, top, bottom, line) {
     const ranked = names
-      .map((name) => ({ ...name, at: Math.min(Math.max(up(name.at), top), bottom) }))
+      .map((name) => ({ ...name, end: Math.min(Math.max(up(name.at), top), bottom) }))
+      .map((name) => ({ ...name, at: name.end }))
       .sort((one, other) => one.at - other.at);
     let free = top;
     for (const name of ranked) {

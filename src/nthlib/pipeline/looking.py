@@ -39,6 +39,9 @@ def list_chapters(profile: str, as_json: bool) -> None:
     A chapter is stale when its text, its parameters, the library, the lock file or its
     claims have changed since its last good run.
 
+    A chapter that was run with values of your own is stale here as well: `nth book` would
+    bring the book's own back. `nth check` minds only what has changed since that run.
+
     With --json: {profile, chapters: [{name, source, claims, expected_seconds, last_run,
     stale, reasons, problem}]}. `last_run` is null, or {profile, overrides, started,
     seconds, peak_memory_mb}. `problem` is null, or why the chapter cannot be read, and
