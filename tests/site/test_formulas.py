@@ -58,6 +58,13 @@ def test_a_formula_that_cannot_be_read_fails_the_build(render, tex):
     assert tex in str(caught.value)
 
 
+def test_punctuation_stays_with_a_short_formula(render):
+    formula = '<span class="math notranslate nohighlight">\\({}\\)</span>'
+    text = render(f"even {formula.format('p')}. And {formula.format('+'.join('a' * 40))}, too")
+    assert text.count('<span class="nth-together"><span class="math') == 1
+    assert "</span>.</span>" in text
+
+
 def test_a_page_without_formulas_gets_no_style(render):
     text = render("<p>words, and \\(code\\)</p>")
     assert "formulas.css" not in text

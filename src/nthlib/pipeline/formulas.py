@@ -39,6 +39,10 @@ _LINKED = re.compile(
     r"(?:\s*</span>)*\s*)</a>",
     re.DOTALL,
 )
+_PUNCTUATED = re.compile(
+    r'(?<!"nth-together">)(<span class="math[^"]*">\\\(([^<]*?)\\\)</span>)([.,;:!?)]+)'
+)
+_SHORT = 40
 _BAD = re.compile(r'data-mjx-error="([^"]*)"|<mtext mathcolor="red">([^<]*)</mtext>')
 
 
@@ -122,6 +126,13 @@ def _refuse_bad(
         raise FormulaError("\n".join(found))
 
 
+def _kept_together(match: re.Match[str]) -> str:
+    """Hold a short formula and its punctuation on one line; a long one may have to scroll."""
+    if len(match[2]) > _SHORT:
+        return match[0]
+    return f'<span class="nth-together">{match[1]}{match[3]}</span>'
+
+
 def _named(link: re.Match[str]) -> str:
     name = re.sub(r"[\\{}]", "", html.unescape(link[3])).strip()
     return f'<a {link[1]} aria-label="{html.escape(name)}">{link[2]}</a>'
@@ -135,6 +146,6 @@ def _replaced(text: str, rendered: Mapping[_Formula, str], link: str) -> str:
             formula = _Formula(html.unescape(match[2]).strip(), display)
             return f"{match[1]}{rendered[formula]}{match[3]}"
 
-        text = pattern.sub(show, text)
+        text = pattern.sub(show, _PUNCTUATED.sub(_kept_together, text))
     text = _SCRIPTS.sub("", text)
     return text.replace("</head>", f"{link}\n</head>", 1) if link else text
