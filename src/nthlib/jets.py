@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from nthlib.closed_forms import closed_kernels
-from nthlib.network import FullyConnected
+from nthlib.network import has_closed_forms
 from nthlib.outputs import Model, field, field_labels, flat_outputs
 from nthlib.signature import Pushed
 
@@ -87,7 +87,7 @@ def push(
 
 def tangent_kernel(model: Model, theta: PyTree, X: Array, X_test: Array | None) -> Array:
     """K^(2), (N, n): layer by layer for a ``FullyConnected``, else a column at a time."""
-    if isinstance(model, FullyConnected):
+    if has_closed_forms(model):
         return closed_kernels(model, theta, X, 2, X_test)[2]
     everything = X if X_test is None else jnp.concatenate([X, X_test])
 
@@ -109,26 +109,6 @@ def in_tiles(model: Model, size: int) -> Model:
         return jax.lax.map(one, X, batch_size=size)
 
     return tiled
-
-
-def numbers_per_sample(model: Model, params: PyTree, X: Array) -> int:
-    """How many intermediate numbers a prediction takes, from the traced program."""
-
-    def numbers(samples: int) -> int:
-        inputs = jax.ShapeDtypeStruct((samples, *X.shape[1:]), X.dtype)
-        return _array_sizes(jax.make_jaxpr(model)(params, inputs).jaxpr)
-
-    return max(1, numbers(2) - numbers(1))
-
-
-def _array_sizes(program: Any) -> int:
-    """The sizes of all results in a traced program, inner programs included."""
-    total = 0
-    for equation in program.eqns:
-        inner = [getattr(value, "jaxpr", value) for value in equation.params.values()]
-        inner = [value for value in inner if hasattr(value, "eqns")]
-        total += sum(map(_array_sizes, inner)) or sum(out.aval.size for out in equation.outvars)
-    return total
 
 
 def start_of_jet(params: PyTree, length: int) -> tuple[PyTree, ...]:

@@ -14,7 +14,8 @@ from nthlib import jets, losses, signature, validation
 from nthlib.compilation import compiled
 from nthlib.finite_width import check_memory, memory_available
 from nthlib.flow import TrainingData, solver_settings, training_data, warn_of_coinciding
-from nthlib.outputs import Model, flat_outputs
+from nthlib.model import undifferentiated
+from nthlib.outputs import Model, flat_outputs, numbers_per_sample
 from nthlib.truncated_dynamics import (
     Equations,
     Settings,
@@ -31,8 +32,8 @@ Method = Literal["auto", "signature", "tensors"]
 # state whose linear systems are worth solving instead.
 _STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
 
-# Kernels may come from half precision.
-_ROUNDING = 1e-3
+# Symmetric to this relative accuracy, or to this many roundings of the type they came in.
+_SYMMETRY, _ROUNDINGS = 1e-3, 32
 
 
 def truncated_hierarchy(
@@ -88,7 +89,8 @@ def truncated_hierarchy(
             rounding; when the solution blows up, does not reach the last time, or its kernel
             loses positive definiteness on the training points.
 
-    Works under ``jit`` and ``vmap``, not under ``grad``; everything is brought to the dtype of K.
+    Works under ``jit`` and ``vmap``, not under ``grad``, but for p = 2 and mean square. Everything
+    is brought to the dtype of K, or to float32 if that is half precision.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
@@ -125,7 +127,9 @@ def truncated_hierarchy(
         solver = "implicit" if stiff else "explicit"
     bar = not traced and y.ndim == 1
     settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
-    solve = compiled(_solve_from_kernels, settings, method == "tensors")
+    solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
+    if traced:
+        K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
     return run(solve, settings, K, y, times, started_definite=definite)
 
 
@@ -181,8 +185,9 @@ def truncated_flow(
         UserWarning: when training inputs coincide, when the solution blows up, does not reach
             the last time, or its kernel loses positive definiteness on the training points.
 
-    Works under ``jit`` and ``vmap``, not under ``grad``. Everything is brought to the dtype to
-    which the parameters, the inputs and the model's output promote.
+    Works under ``jit`` and ``vmap``, not under ``grad`` or ``jvp``. Everything is brought to the
+    dtype to which the parameters, the inputs and the model's output promote, or to float32 if
+    that is half precision.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=2)
@@ -202,8 +207,11 @@ def truncated_flow(
     settings = Settings(
         order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs
     )
-    solve = compiled(_solve_jet, model, settings, tile)
-    return run(solve, settings, data.params, data.X, data.y, times, data.X_test)
+    solve = compiled(_solve_jet, model, settings, tile, sketch=_sketch_jet)
+    arguments = (data.params, data.X, data.y, times, data.X_test)
+    if traced:
+        arguments = undifferentiated("truncated_flow", arguments)
+    return run(solve, settings, *arguments)
 
 
 def _length(order: int, *, indicator: bool) -> int:
@@ -234,13 +242,14 @@ def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], 
     checked = {
         r: validation.floating_array(f"K[{r}]", K[r], first + later * (r - 1)) for r in sorted(K)
     }
-    dtype = jnp.result_type(*checked.values())
+    dtype = validation.at_least_single(jnp.result_type(*checked.values()))
     kernels = {
         r: kernel.astype(dtype).reshape(flat[:1] + flat[1:] * (r - 1))
         for r, kernel in checked.items()
     }
-    _check_symmetric(kernels[2][: flat[1]])
-    return order, kernels, outputs, float(jnp.finfo(second.dtype).eps)
+    rounding = float(jnp.finfo(second.dtype).eps)
+    _check_symmetric(kernels[2][: flat[1]], rounding)
+    return order, kernels, outputs, rounding
 
 
 def _is_semidefinite(kernel: Array, rounding: float) -> bool:
@@ -262,11 +271,12 @@ def _is_semidefinite(kernel: Array, rounding: float) -> bool:
     return False
 
 
-def _check_symmetric(kernel: Array) -> None:
+def _check_symmetric(kernel: Array, rounding: float) -> None:
     if validation.is_traced(kernel):
         return
     square = np.asarray(kernel)
-    if np.abs(square - square.T).max() > _ROUNDING * np.abs(square).max():
+    allowed = max(_SYMMETRY, _ROUNDINGS * rounding) * np.abs(square).max()
+    if np.abs(square - square.T).max() > allowed:
         raise ValueError("K[2] must be symmetric on the training points, and is not")
 
 
@@ -289,7 +299,7 @@ def _tile(
     flat = rows * (data.outputs or 1)
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
     fixed = times * flat * (n + 1) + 16 * (length * parameters + flat)
-    sample = jets.numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
+    sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
     limit = memory_available() if limit is None else limit
     check_memory(
         X.dtype.itemsize * (fixed + sample),
@@ -346,3 +356,11 @@ def _solve_jet(
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)
     return solve(settings, equations, start, predictions, kernel, y, times, data)
+
+
+def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[TruncatedSolution, Array]:
+    return _solve_from_kernels(settings._replace(solver="sketch"), *arguments)
+
+
+def _sketch_jet(model: Model, settings: Settings, *arguments: Any) -> Any:
+    return _solve_jet(model, settings._replace(solver="sketch"), *arguments)

@@ -106,6 +106,21 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
 
 
 def _as_array(name: str, array: Any) -> Array:
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be an array of floats, got a masked array: fill or drop what is masked"
+        )
+    if isinstance(array, (np.ndarray, np.generic)):
+        if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > 8:
+            raise TypeError(
+                f"{name} must be an array of floats of at most 64 bits, got {array.dtype}; "
+                "convert it first"
+            )
+        if array.dtype == object:
+            raise TypeError(
+                f"{name} must be an array of floats, got one of Python objects; convert it first"
+            )
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
     try:
         return jnp.asarray(array)
     except (TypeError, ValueError, OverflowError) as error:
@@ -159,6 +174,11 @@ def is_single(number: Any) -> bool:
     """True for an array or a scalar of floats with fewer than 64 bits."""
     dtype = getattr(number, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8
+
+
+def at_least_single(dtype: Any) -> Any:
+    """The dtype, or float32 in place of half precision."""
+    return jnp.promote_types(dtype, jnp.float32)
 
 
 def random_key(name: str, key: Any) -> None:
