@@ -144,7 +144,6 @@ def test_a_change_of_what_a_model_reaches_is_seen(name):
     before = nth.kernels(model, W, X, 2)[2]
     change()
     after = nth.kernels(model, W, X, 2)[2]
-    # A rule enters once for the derivative along the field and once for the field.
     np.testing.assert_allclose(after, 4 * before, rtol=1e-12)
     np.testing.assert_allclose(before, X @ X.T, rtol=1e-12)
 

@@ -159,7 +159,7 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
 
     At the given parameters and at others: what a zero weight hides now, its derivative sees.
     """
-    at_once = max(2, _NUMBERS_AT_ONCE // (6 * numbers_per_sample(model, params, X)))
+    at_once = max(2, _NUMBERS_AT_ONCE // (3 * numbers_per_sample(model, params, X)))
     look = compiled(_in_company, model)
     for start in range(0, len(X), at_once):
         # The last rows join some of those before them, so that one program serves all.
@@ -173,29 +173,28 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
 def _in_company(model: Model, params: PyTree, X: Array) -> tuple[Array, Array]:
     """Outputs (2, N, C) of every row alone, and (2, 2, N, C) with all rows in two orders."""
 
-    def alone(theta: PyTree) -> Array:
-        return jax.vmap(lambda x: model(theta, x[None])[0].reshape(-1))(X)
+    def outputs(theta: PyTree) -> tuple[Array, Array]:
+        alone = jax.vmap(lambda x: model(theta, x[None])[0].reshape(-1))(X)
+        joined = model(theta, X), model(theta, X[::-1])[::-1]
+        return alone, jnp.stack(joined).reshape(2, *alone.shape)
 
-    def joined(theta: PyTree) -> Array:
-        there, back = model(theta, X), model(theta, X[::-1])[::-1]
-        return jnp.stack([there, back]).reshape(2, len(X), -1)
-
-    points = (params, _elsewhere(params))
     # Else an accelerator may round a row otherwise than a matrix.
     with jax.default_matmul_precision("highest"):
-        return jnp.stack(list(map(alone, points))), jnp.stack(list(map(joined, points)))
+        # One after the other: the model is traced once for both points.
+        return jax.lax.map(outputs, _two_points(params))
 
 
-def _elsewhere(params: PyTree) -> PyTree:
-    """Other parameters of the same size and signs, and none that is zero throughout."""
+@jax.jit
+def _two_points(params: PyTree) -> PyTree:
+    """The parameters and others of the same size and signs, of which none is zero throughout."""
 
-    def moved(leaf: Array) -> Array:
+    def pair(leaf: Array) -> Array:
         leaf = jnp.asarray(leaf)
         wave = jnp.sin(1.0 + 2.4 * jnp.arange(leaf.size)).reshape(leaf.shape).astype(leaf.dtype)
         size = max(leaf.shape[-1:], default=1) ** -0.5
-        return jnp.where((leaf != 0).any(), leaf * (1 + wave / 2), size * wave)
+        return jnp.stack([leaf, jnp.where((leaf != 0).any(), leaf * (1 + wave / 2), size * wave)])
 
-    return jax.tree.map(moved, params)
+    return jax.tree.map(pair, params)
 
 
 def _compare(alone: np.ndarray, joined: np.ndarray, first: int, n: int) -> None:
