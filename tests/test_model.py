@@ -481,15 +481,21 @@ def test_a_model_that_computes_in_half_precision_is_refused_by_its_dtype():
     ("array", "sentence"),
     [
         (np.ma.masked_array(np.asarray(X), mask=np.asarray(X) > 0), "got a masked array"),
-        (np.asarray(X, np.longdouble), "at most 64 bits, got float128"),
+        (np.asarray(X, np.longdouble), "got float128: convert"),
         (np.asarray(X, object), "got one of Python objects"),
     ],
 )
 def test_arrays_that_jax_does_not_hold_are_refused_by_their_kind(array, sentence):
     with pytest.raises(TypeError, match=f"X must be an array of floats.*{sentence}"):
         nth.kernels(lambda w, X: X @ w, W, array, 2)
+    with pytest.raises(TypeError, match=f"a leaf of params must be .*{sentence}"):
+        nth.kernels(lambda w, X: X @ w, array[0], X, 2)
+    with pytest.raises(TypeError, match=f"y must be an array of floats.*{sentence}"):
+        nth.gradient_flow(lambda w, X: X @ w, W, X, array[:, 0], jnp.array([1.0]))
 
 
 def test_big_endian_arrays_are_taken():
     K = nth.kernels(lambda w, X: X @ w, W, np.asarray(X).astype(">f8"), 2)
     np.testing.assert_allclose(K[2], X @ X.T, rtol=1e-12)
+    with pytest.raises(TypeError, match="leaves are arrays of floats, but one is of type >f8"):
+        nth.kernels(lambda w, X: X @ w, np.asarray(W).astype(">f8"), X, 2)

@@ -88,6 +88,7 @@ def _check_trained(params: PyTree) -> None:
     if not leaves:
         raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
     for leaf in leaves:
+        validation.refuse_kind("a leaf of params", leaf)
         if not _is_floating(leaf):
             raise TypeError(
                 "params must be a pytree whose leaves are arrays of floats, but one is of type "
@@ -119,6 +120,7 @@ def _is_floating(leaf: Any) -> bool:
     return isinstance(leaf, float) or (
         isinstance(leaf, (jax.Array, np.ndarray, np.generic))
         and jnp.issubdtype(dtype, jnp.floating)
+        and getattr(dtype, "isnative", True)
     )
 
 

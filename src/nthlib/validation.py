@@ -106,25 +106,28 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
 
 
 def _as_array(name: str, array: Any) -> Array:
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} must be an array of floats, got a masked array: fill or drop what is masked"
-        )
+    refuse_kind(name, array)
     if isinstance(array, (np.ndarray, np.generic)):
-        if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > 8:
-            raise TypeError(
-                f"{name} must be an array of floats of at most 64 bits, got {array.dtype}; "
-                "convert it first"
-            )
-        if array.dtype == object:
-            raise TypeError(
-                f"{name} must be an array of floats, got one of Python objects; convert it first"
-            )
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
     try:
         return jnp.asarray(array)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} must be an array of floats, got {describe(array)}") from error
+
+
+def refuse_kind(name: str, array: Any) -> None:
+    """Raise ``TypeError`` for the arrays of NumPy that JAX does not hold, by their kind."""
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return
+    kind = None
+    if isinstance(array, np.ma.MaskedArray):
+        kind = "a masked array: fill or drop what is masked"
+    elif array.dtype in (np.longdouble, np.clongdouble) and np.dtype(float) != np.longdouble:
+        kind = f"{array.dtype}: convert it to 64 bits or fewer"
+    elif array.dtype == object:
+        kind = "one of Python objects: convert it"
+    if kind is not None:
+        raise TypeError(f"{name} must be an array of floats, got {kind}")
 
 
 def is_finite(array: Any) -> bool:
