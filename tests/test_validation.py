@@ -109,7 +109,7 @@ def test_shapes_are_checked_and_values_skipped_while_tracing():
         checked(jnp.ones((2, 2)))
     with pytest.raises(TypeError, match="a must hold floats"):
         checked(jnp.ones(2, int))
-    unsorted = jax.jit(validation.time_points)(jnp.array([1.0, 0.0]))
+    unsorted = jax.jit(lambda t: validation.time_points(t, t.dtype))(jnp.array([1.0, 0.0]))
     assert unsorted.tolist() == [1.0, 0.0]
 
 

@@ -110,7 +110,7 @@ def gradient_flow(
     order = validation.kernel_order(order, 1)
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
-    times = validation.time_points(times).astype(data.y.dtype)
+    times = validation.time_points(times, data.y.dtype)
     check_room(data, len(times), order, "fewer times, or a lower order")
     warn_of_coinciding(data.X)
 

@@ -1,9 +1,54 @@
-"""The frozen kernel, p = 2, solved exactly: kernel regression as a dynamics."""
+"""The kernel at the start: what of it is zero within rounding, and its dynamics when frozen."""
+
+import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
-from jaxtyping import Array
+from jaxtyping import Array, Float
+
+
+class Factors(NamedTuple):
+    """A kernel K^(2), (N, n), as ``rows`` (N, n) times the transpose of ``vectors`` (n, n).
+
+    ``eigenvalues`` and ``vectors`` are those of the training block. A residual in a direction
+    that the kernel does not see is multiplied by zero, and not by the rounding of a matrix.
+    """
+
+    eigenvalues: Float[Array, " n"]
+    vectors: Float[Array, "n n"]
+    rows: Float[Array, "N n"]
+
+    def __matmul__(self, residual: Array) -> Array:
+        return self.rows @ (self.vectors.T @ residual)
+
+    @property
+    def matrix(self) -> Float[Array, "N n"]:
+        """The kernel itself."""
+        return self.rows @ self.vectors.T
+
+
+def factored(kernel: Float[Array, "N n"], rounding: float) -> Factors:
+    """Factors of a kernel whose entries are right to the relative ``rounding`` of their type.
+
+    An eigenvalue that rounding explains, at most n · rounding · λ_max in size, is zero; so is what
+    test rows have along its vector, up to the root of that: no positive semi-definite kernel
+    couples a test point to a direction in which it vanishes.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib.frozen import factored
+    >>> factored(jnp.diag(jnp.array([2.0, -1e-17])), rounding=2.2e-16).eigenvalues.tolist()
+    [0.0, 2.0]
+    """
+    n = kernel.shape[1]
+    eigenvalues, vectors = eigendecomposition(kernel[:n])
+    unseen = jnp.abs(eigenvalues) <= n * rounding * jnp.abs(eigenvalues).max()
+    eigenvalues = jnp.where(unseen, 0.0, eigenvalues)
+    below = kernel[n:] @ vectors
+    coupled = jnp.abs(below) > n * rounding**0.5 * jnp.abs(kernel).max()
+    rows = jnp.concatenate([vectors * eigenvalues, jnp.where(unseen & ~coupled, 0.0, below)])
+    return Factors(eigenvalues, vectors, rows)
 
 
 @sequential_vmap  # type: ignore[untyped-decorator]
@@ -17,20 +62,23 @@ def eigendecomposition(kernel: Array) -> tuple[Array, Array]:
     return eigenvalues, vectors
 
 
-@jax.jit
-def frozen_predictions(kernel: Array, start: Array, y: Array, times: Array, n: int) -> Array:
+@functools.partial(jax.jit, static_argnames=("n", "rounding"))
+def frozen_predictions(
+    kernel: Array, start: Array, y: Array, times: Array, n: int, rounding: float
+) -> Array:
     """The solution of ∂_t f = −(1/n) K (f − y) at the given times, (T, N) or (T, N, labellings)."""
     columns = kernel.shape[1]
-    labels = y.reshape(columns, -1)
-    eigenvalues, vectors = eigendecomposition(kernel[:columns])
-    residual = vectors.T @ (start[:columns, None] - labels)
+    eigenvalues, vectors, rows = factored(kernel, rounding)
+    residual = vectors.T @ (start[:columns, None] - y.reshape(columns, -1))
+    seen = eigenvalues != 0
 
     def predictions(t: Array) -> Array:
-        # ∫_0^t e^{−λs/n} ds / n, written so that small and negative λ lose no digits.
-        rate = eigenvalues * t / n
-        small = jnp.abs(rate) < 1e-12
-        grown = jnp.where(small, t / n, -jnp.expm1(-rate) / jnp.where(small, 1.0, eigenvalues))
-        return start[:, None] - kernel @ (vectors @ (grown[:, None] * residual))
+        learned = -jnp.expm1(-eigenvalues * t / n)
+        # ∫_0^t e^{−λs/n} ds / n, for what a test point shares with the training points.
+        grown = jnp.where(seen, learned / jnp.where(seen, eigenvalues, 1.0), t / n)
+        below = rows[columns:] @ (grown[:, None] * residual)
+        moved = jnp.concatenate([vectors @ (learned[:, None] * residual), below])
+        return start[:, None] - moved
 
     values = jax.lax.map(predictions, times)
     return values.reshape(len(times), kernel.shape[0], *y.shape[1:])

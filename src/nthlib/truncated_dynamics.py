@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float
 
 from nthlib import losses, progress, validation
 from nthlib.finite_width import warn_unless_finite
-from nthlib.frozen import frozen_predictions
+from nthlib.frozen import Factors, eigendecomposition, frozen_predictions
 from nthlib.integration import Solver, integrate, largest_rms
 from nthlib.outputs import split_axes
 from nthlib.signature import Pushed
@@ -64,6 +63,7 @@ class Settings(NamedTuple):
     solver: Solver
     show_progress: bool
     outputs: int | None
+    rounding: float
 
 
 class Equations(NamedTuple):
@@ -73,15 +73,17 @@ class Equations(NamedTuple):
     kernel: Callable[[Any, Any, int], Array]
 
 
-def frozen_solution(K: dict[int, Array], y: Array, times: Array, n: int) -> TruncatedSolution:
+def frozen_solution(
+    K: dict[int, Array], y: Array, times: Array, n: int, rounding: float
+) -> TruncatedSolution:
     """The solution at p = 2 for mean square over n samples, exact."""
     kernel, extra = K[2], y.shape[1:]
-    predictions = frozen_predictions(kernel, K[1], y, times, n)
+    predictions = frozen_predictions(kernel, K[1], y, times, n, rounding)
     # A view where possible: T copies of a constant could outgrow the memory.
     repeat: Any = jnp.broadcast_to if validation.is_traced(kernel) else np.broadcast_to
     axes = (..., *(None,) * len(extra))
     still = repeat(kernel[axes], (len(times), *kernel.shape, *extra))
-    smallest = smallest_eigenvalue(kernel[: kernel.shape[1]])
+    smallest = smallest_eigenvalue(kernel[: kernel.shape[1]], rounding)
     if not validation.is_traced(predictions):
         _warn_of_overflow(np.full(extra, np.inf), times, predictions)
     return TruncatedSolution(
@@ -162,7 +164,7 @@ def solve(
     equations: Equations,
     start: Any,
     predictions: Array,
-    kernel: Array | None,
+    kernel: Factors | None,
     y: Array,
     times: Array,
     data: Any,
@@ -212,7 +214,9 @@ def solve(
         predictions=found,
         kernel=kernels,
         valid_until=trajectory.valid_until,
-        smallest_eigenvalue=jax.lax.map(smallest_eigenvalue, kernels[:, :n]),
+        smallest_eigenvalue=jax.lax.map(
+            lambda kernel: smallest_eigenvalue(kernel, settings.rounding), kernels[:, :n]
+        ),
         steps=trajectory.steps,
         rejected_steps=trajectory.rejected_steps,
         error_indicator=error,
@@ -229,9 +233,11 @@ def with_output_axes(solution: TruncatedSolution, outputs: int | None) -> Trunca
     )
 
 
-@sequential_vmap  # type: ignore[untyped-decorator]
-def smallest_eigenvalue(kernel: Array) -> Array:
-    """The smallest eigenvalue of a symmetric matrix, one at a time; NaN where it has NaN."""
+def smallest_eigenvalue(kernel: Array, rounding: float) -> Array:
+    """The smallest eigenvalue of a symmetric matrix; zero within rounding, NaN where it has NaN."""
     finite = jnp.isfinite(kernel).all()
-    symmetric = jnp.where(finite, (kernel + kernel.T) / 2, jnp.eye(len(kernel), dtype=kernel.dtype))
-    return jnp.where(finite, jnp.linalg.eigvalsh(symmetric)[0], jnp.nan)
+    safe = jnp.where(finite, kernel, jnp.eye(len(kernel), dtype=kernel.dtype))
+    eigenvalues, _ = eigendecomposition(safe)
+    allowed = len(kernel) * rounding * jnp.abs(eigenvalues).max()
+    smallest = jnp.where(jnp.abs(eigenvalues[0]) <= allowed, 0.0, eigenvalues[0])
+    return jnp.where(finite, smallest, jnp.nan)

@@ -14,6 +14,7 @@ from nthlib import jets, losses, signature, validation
 from nthlib.compilation import compiled
 from nthlib.finite_width import check_memory, memory_available
 from nthlib.flow import TrainingData, solver_settings, training_data, warn_of_coinciding
+from nthlib.frozen import factored
 from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs, numbers_per_sample
 from nthlib.truncated_dynamics import (
@@ -111,9 +112,9 @@ def truncated_hierarchy(
     definite = _is_semidefinite(K[2], rounding)
     rows, n = K[2].shape
     y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
-    times = validation.time_points(times).astype(K[2].dtype)
+    times = validation.time_points(times, K[2].dtype)
     if order == 2 and loss == "square" and not indicator:
-        frozen = frozen_solution(K, y, times, n // (outputs or 1))
+        frozen = frozen_solution(K, y, times, n // (outputs or 1), rounding)
         return with_output_axes(frozen, outputs)
 
     K = {r: K[r] for r in range(1, max(order, words + 2) + 1)}
@@ -126,7 +127,7 @@ def truncated_hierarchy(
         stiff = not traced and rate * float(times[-1]) > _STIFF
         solver = "implicit" if stiff else "explicit"
     bar = not traced and y.ndim == 1
-    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
+    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs, rounding)
     solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
     if traced:
         K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
@@ -199,13 +200,14 @@ def truncated_flow(
     order = validation.kernel_order(order, 2)
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
-    times = validation.time_points(times).astype(data.y.dtype)
+    times = validation.time_points(times, data.y.dtype)
     length = _length(order, indicator=validation.flag("indicator", indicator))
     tile = _tile(model, data, len(times), length, memory_limit)
     warn_of_coinciding(data.X)
     traced = validation.is_traced(data, times)
+    rounding = float(jnp.finfo(data.y.dtype).eps)
     settings = Settings(
-        order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs
+        order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
     )
     solve = compiled(_solve_jet, model, settings, tile, sketch=_sketch_jet)
     arguments = (data.params, data.X, data.y, times, data.X_test)
@@ -320,15 +322,17 @@ def _solve_from_kernels(
     settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array
 ) -> tuple[TruncatedSolution, Array]:
     length = _length(settings.order, indicator=settings.indicator)
+    first = factored(K[2], settings.rounding)
+    data: signature.Kernels = {**K, 2: first}
     if tensors:
-        start: Any = tuple(K[r] for r in range(2, settings.order))
+        start: Any = signature.empty_tensors(data, settings.order)
         equations = Equations(signature.push_tensors, signature.kernel_of_tensors)
     else:
-        start = signature.empty_words(K, length)
+        start = signature.empty_words(data, length)
         equations = Equations(signature.push_words, signature.kernel_of_words)
 
     def one(labels: Array) -> tuple[TruncatedSolution, Array]:
-        return solve(settings, equations, start, K[1], K[2], labels, times, K)
+        return solve(settings, equations, start, K[1], first, labels, times, data)
 
     if y.ndim == 1:
         return one(y)
@@ -351,7 +355,9 @@ def _solve_jet(
         functools.partial(jets.push_jet, model, tile), functools.partial(jets.kernel_of_jet, model)
     )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
-    kernel = jets.tangent_kernel(model, params, X, X_test) if settings.indicator else None
+    kernel = None
+    if settings.indicator:
+        kernel = factored(jets.tangent_kernel(model, params, X, X_test), settings.rounding)
     start = jets.start_of_jet(params, length)
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)

@@ -154,17 +154,21 @@ def inputs(X: Any, X_test: Any, dim: int | None) -> tuple[Array, Array | None]:
     return X, floating_array("X_test", X_test, (None, *X.shape[1:]))
 
 
-def time_points(times: Any) -> Array:
-    """Check a sorted vector of times, none below zero."""
+def time_points(times: Any, dtype: Any) -> Array:
+    """Check a sorted vector of times, none below zero, and bring it to ``dtype``.
+
+    A time later than the type can hold is its latest.
+    """
     times = floating_array("times", times, (None,))
+    latest = float(jnp.finfo(dtype).max)
     if is_traced(times):
-        return times
+        return jnp.minimum(times, latest).astype(dtype)
     values = np.asarray(times)
     if values[0] < 0:
         raise ValueError(f"times must not be negative, but start at {values[0]}")
     if (np.diff(values) < 0).any():
         raise ValueError("times must be sorted in increasing order")
-    return times
+    return jnp.asarray(np.minimum(values, latest), dtype)
 
 
 SINGLE = (
