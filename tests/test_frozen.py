@@ -1,9 +1,12 @@
 """The frozen kernel, p = 2, against a numerical solver, regression and its own symmetries."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import unit_rows
 from scipy.integrate import solve_ivp
 
 import nthlib as nth
@@ -165,3 +168,93 @@ def test_a_batch_never_reaches_the_eigensolver():
     ]
     assert solved
     assert all("[4,4]" in line and "[5," not in line for line in solved)
+
+
+LATE = [0.0, 1e6, 1e14, 1e30, 1e300]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("labellings", [(), (2,)])
+def test_what_a_kernel_does_not_see_is_never_learned(dtype, labellings):
+    """Five directions, a hundred labels: the limit is least squares, at every late time."""
+    X = 10 * jax.random.normal(jax.random.key(0), (100, 5)).astype(dtype)
+    fresh = X[:7] + 1
+    K = nth.kernels(lambda w, X: X @ w, jnp.zeros(5, dtype), X, 2, fresh)
+    y = jnp.sign(jax.random.normal(jax.random.key(1), (100, *labellings))).astype(dtype)
+    everything = np.asarray(jnp.concatenate([X, fresh]), float)
+    best = everything @ np.linalg.lstsq(everything[:100], np.asarray(y, float))[0]
+    solution = nth.truncated_hierarchy(K, y, jnp.array(LATE))
+    assert (solution.predictions[0] == 0).all()
+    assert (solution.smallest_eigenvalue == 0).all()
+    # Rounding times √n and the condition number of the five directions, below two.
+    tolerance = 100 * float(jnp.finfo(dtype).eps)
+    for late in solution.predictions[1:]:
+        np.testing.assert_allclose(late, best, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_equal_inputs_with_opposite_labels_stay_at_zero(dtype, order):
+    X = jnp.asarray(unit_rows(1, 3), dtype).repeat(2, 0)
+    y, times = jnp.array([1.0, -1.0], dtype), jnp.array(LATE if order == 2 else [0.0, 1e3])
+    net = nth.FullyConnected(3, 8, 1)
+    params = net.init(jax.random.key(0), dtype)
+    params = params._replace(readout=0 * params.readout)
+    K = nth.kernels(net, params, X, order)
+    for method in ("signature", "tensors") if order > 2 else ("auto",):
+        found = nth.truncated_hierarchy(K, y, times, order, method=method)
+        # Exactly at p = 2; else K^(3) and K^(4) of equal rows differ by rounding.
+        allowed = 0 if order == 2 else 100 * jnp.finfo(dtype).eps
+        assert jnp.abs(found.predictions).max() <= allowed
+    with pytest.warns(UserWarning, match="the same input twice"):
+        found = nth.truncated_flow(net, params, X, y, times[:1], order)
+    assert (found.predictions == 0).all()
+
+
+def rounded_below_zero(dtype):
+    """A kernel of rank two of four points, one eigenvalue of which rounding has made negative."""
+    vectors = np.linalg.qr(np.random.default_rng(3).normal(size=(4, 4)))[0]
+    eps = float(jnp.finfo(dtype).eps)
+    kernel = vectors * np.array([-eps, eps / 2, 1.0, 2.0]) @ vectors.T
+    return jnp.asarray((kernel + kernel.T) / 2, dtype), vectors
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": 2, "loss": "square"},
+        {"order": 2, "loss": lambda f, y: (f - y) ** 2 / 2},
+        {"order": 3, "method": "signature"},
+        {"order": 3, "method": "tensors"},
+        {"order": 4, "method": "signature"},
+        {"order": 2, "indicator": True},
+        {"order": 3, "solver": "implicit"},
+    ],
+)
+def test_every_solver_leaves_alone_what_rounding_explains(dtype, settings):
+    """The part of the residual that the kernel does not see stays as it was, to rounding."""
+    kernel, vectors = rounded_below_zero(dtype)
+    K = {1: jnp.zeros(4, dtype), 2: kernel}
+    K |= {r: jnp.zeros((4,) * r, dtype) for r in range(3, 5)}
+    y = jnp.asarray(vectors.sum(1), dtype)
+    times = jnp.array([0.0, 1.0, 200.0], dtype)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="truncated hierarchy stopped")
+        solution = nth.truncated_hierarchy(K, y, times, **settings)
+    unseen = np.asarray(solution.predictions, float) @ vectors[:, :2]
+    eps = float(jnp.finfo(dtype).eps)
+    assert np.nanmax(np.abs(unseen)) < 20 * eps
+    learned = (1 - np.exp(-np.array([1.0, 2.0]) * 200 / 4)) @ vectors[:, 2:].T
+    np.testing.assert_allclose(solution.predictions[-1], learned, atol=1e-6 if eps < 1e-9 else 1e-4)
+    assert (np.asarray(solution.smallest_eigenvalue) == 0).all()
+    if settings.get("indicator"):
+        assert np.abs(solution.error_indicator).max() < 1e-6
+
+
+def test_a_direction_that_is_truly_negative_still_grows():
+    """The warning, and the growth e^{0.1 t/4}, are of the equation and not of rounding."""
+    K = {1: jnp.zeros(4), 2: jnp.diag(jnp.array([-0.1, 1.0, 1.0, 2.0]))}
+    with pytest.warns(UserWarning, match="not positive semi-definite"):
+        found = nth.truncated_hierarchy(K, jnp.ones(4), jnp.array([80.0])).predictions[0]
+    np.testing.assert_allclose(found[0], 1 - np.exp(2.0), rtol=1e-12)

@@ -43,12 +43,25 @@ def factored(kernel: Float[Array, "N n"], rounding: float) -> Factors:
     """
     n = kernel.shape[1]
     eigenvalues, vectors = eigendecomposition(kernel[:n])
-    unseen = jnp.abs(eigenvalues) <= n * rounding * jnp.abs(eigenvalues).max()
-    eigenvalues = jnp.where(unseen, 0.0, eigenvalues)
+    eigenvalues = zero_within(rounding, eigenvalues)
     below = kernel[n:] @ vectors
     coupled = jnp.abs(below) > n * rounding**0.5 * jnp.abs(kernel).max()
-    rows = jnp.concatenate([vectors * eigenvalues, jnp.where(unseen & ~coupled, 0.0, below)])
+    below = jnp.where((eigenvalues == 0) & ~coupled, 0.0, below)
+    rows = jnp.concatenate([vectors * eigenvalues, below])
     return Factors(eigenvalues, vectors, rows)
+
+
+def zero_within(rounding: float, eigenvalues: Array) -> Array:
+    """Eigenvalues, (.., n), with zero in the place of what n · rounding · λ_max explains.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib.frozen import zero_within
+    >>> zero_within(2.2e-16, jnp.array([-1e-17, 1e-12, 2.0])).tolist()
+    [0.0, 1e-12, 2.0]
+    """
+    sizes = jnp.abs(eigenvalues)
+    explained = eigenvalues.shape[-1] * rounding * sizes.max(axis=-1, keepdims=True)
+    return jnp.where(sizes <= explained, 0.0, eigenvalues)
 
 
 @sequential_vmap  # type: ignore[untyped-decorator]

@@ -58,6 +58,9 @@ def integrate(
     def of_leaves(function: Callable[[PyTree, Any], Any]) -> Callable[..., Any]:
         return lambda t, leaves, data, **_: function(jax.tree.unflatten(tree, leaves), data)
 
+    # Below the rounding of the type no step would be accepted.
+    floor = 16 * float(jnp.finfo(times.dtype).eps)
+    rtol, atol = max(rtol, floor), max(atol, floor * atol / rtol)
     saved = diffrax.SubSaveAt(ts=times, fn=of_leaves(observe))
     tolerances = {"rtol": rtol, "atol": atol} | ({} if norm is None else {"norm": norm})
     event = None if stop is None else diffrax.Event(of_leaves(stop))

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from nthlib import losses, progress, validation
 from nthlib.finite_width import warn_unless_finite
-from nthlib.frozen import Factors, eigendecomposition, frozen_predictions
+from nthlib.frozen import Factors, eigendecomposition, frozen_predictions, zero_within
 from nthlib.integration import Solver, integrate, largest_rms
 from nthlib.outputs import split_axes
 from nthlib.signature import Pushed
@@ -238,6 +238,4 @@ def smallest_eigenvalue(kernel: Array, rounding: float) -> Array:
     finite = jnp.isfinite(kernel).all()
     safe = jnp.where(finite, kernel, jnp.eye(len(kernel), dtype=kernel.dtype))
     eigenvalues, _ = eigendecomposition(safe)
-    allowed = len(kernel) * rounding * jnp.abs(eigenvalues).max()
-    smallest = jnp.where(jnp.abs(eigenvalues[0]) <= allowed, 0.0, eigenvalues[0])
-    return jnp.where(finite, smallest, jnp.nan)
+    return jnp.where(finite, zero_within(rounding, eigenvalues)[0], jnp.nan)
