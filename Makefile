@@ -3,8 +3,19 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+NEWEST := .venv-newest
 
-.PHONY: setup book test test-full lint serve pdf bench lock clean
+# An environment stays as it was made: with another PYTHON it would be the old one that is tested.
+ifeq ($(origin PYTHON),command line)
+ifneq ($(wildcard $(BIN)/python),)
+version = $(shell $(1) -c 'import sys; print(*sys.version_info[:2])')
+ifneq ($(call version,$(PYTHON)),$(call version,$(BIN)/python))
+$(error $(VENV) was made with another Python than $(PYTHON): remove it, or name a new folder with VENV=FOLDER)
+endif
+endif
+endif
+
+.PHONY: setup book test test-full test-newest lint serve pdf bench lock clean
 
 setup: $(READY)
 
@@ -28,6 +39,17 @@ test: lint
 # Every chapter at profile smoke, and the slow tests of code that others cover as well.
 test-full: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# The library and the README as who installs them today has them: the newest Python at hand and the
+# newest releases, nothing locked, made anew each time. The book's tools are held to the lock file.
+test-newest: $(READY)
+	rm -rf $(NEWEST)
+	python=$$(.ci/newest-python) && $(BIN)/uv venv --quiet --python "$$python" $(NEWEST)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(NEWEST)/bin/python --upgrade --editable . \
+	  --group pyproject.toml:library-tests
+	@$(BIN)/uv pip list --quiet --python $(NEWEST)/bin/python | grep -E '^(jax|jaxlib|numpy|scipy|xarray) '
+	$(NEWEST)/bin/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" \
+	  tests/test_*.py $(filter-out src/nthlib/cli%,$(wildcard src/nthlib/*.py)) README.md
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -10,7 +10,8 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 
 
 def _locked() -> dict[str, list[Requirement]]:
@@ -38,6 +39,14 @@ def test_lock_file_satisfies_every_requirement_of_the_project():
             (pin,) = entry.specifier
             assert pin.operator == "=="
             assert requirement.specifier.contains(pin.version), f"{entry} breaks {text}"
+
+
+def test_the_newest_releases_are_tested_with_packages_of_the_lock_and_no_bounds():
+    locked = _locked()
+    for text in SETTINGS["dependency-groups"]["library-tests"]:
+        requirement = Requirement(text)
+        assert _normal(requirement.name) in locked, text
+        assert not requirement.specifier, text
 
 
 def test_conda_users_get_the_locked_set():

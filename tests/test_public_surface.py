@@ -53,7 +53,7 @@ def _imported_by_chapters():
                 else:
                     home = importlib.import_module(f"nthlib.{name}")
                     taken = set(re.findall(rf"\b{name}\.(\w+)", text)) & set(vars(home))
-                found |= {f"{home.__name__}.{one}": getattr(home, one) for one in taken}
+                found |= {f"{home.__name__}.{one}": getattr(home, one) for one in sorted(taken)}
     return {name: part for name, part in found.items() if inspect.isfunction(part)}
 
 

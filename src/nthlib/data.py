@@ -64,7 +64,7 @@ def sphere(
     left, singular, right = jnp.linalg.svd(points, full_matrices=False)
     share = (s**2 - singular[-1] ** 2) / (1 - singular[-1] ** 2)
     moved = jnp.sqrt(jnp.maximum((1 - share) * singular**2 + share, 0.0))
-    return (left * moved) @ right
+    return (left * moved[None]) @ right
 
 
 def teacher_labels(

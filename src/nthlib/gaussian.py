@@ -117,7 +117,8 @@ def _polar_rule(
     σ' has a kink at zero, and puts the densest nodes where a smooth σ bends most.
     """
     phi = _angle(p, q, c)
-    nodes, node_weights = np.polynomial.legendre.leggauss(resolution)
+    # Radii run along the columns, angles along the rows.
+    nodes, node_weights = (row[None] for row in np.polynomial.legendre.leggauss(resolution))
     radius = jnp.asarray(0.5 * reach * (nodes + 1), p.dtype)
     radial = jnp.asarray(0.5 * reach * node_weights, p.dtype) * radius * jnp.exp(-(radius**2) / 2)
 

@@ -102,7 +102,8 @@ def tangents(net: FullyConnected, params: Parameters, samples: States, fields: S
     preactivations: list[Array] = []
     outputs: list[Array] = []
     for layer, weight in enumerate(params.weights):
-        moved = (samples.inputs[layer] @ fields.inputs[layer].T)[..., None] * fields.adjoints[layer]
+        inner = (samples.inputs[layer] @ fields.inputs[layer].T)[..., None]
+        moved = inner * fields.adjoints[layer][None]
         if layer > 0:
             moved = moved + outputs[-1] @ weight.T
         preactivations.append(moved)
@@ -116,7 +117,7 @@ def tangents(net: FullyConnected, params: Parameters, samples: States, fields: S
         adjoints.append(backward[-1] * slopes[layer] + bent)
         if layer > 0:
             inner = (samples.adjoints[layer] @ fields.adjoints[layer].T)[..., None]
-            moved = inner * fields.inputs[layer]
+            moved = inner * fields.inputs[layer][None]
             backward.append(adjoints[-1] @ params.weights[layer] + moved)
     return Tangents(
         tuple(preactivations), tuple(outputs), tuple(reversed(backward)), tuple(reversed(adjoints))
