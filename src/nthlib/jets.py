@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from nthlib.closed_forms import closed_kernels
-from nthlib.network import FullyConnected
-from nthlib.outputs import Model, field, field_labels, flat_outputs
+from nthlib.blocks import Blocks
+from nthlib.finite_width import kernels_of
+from nthlib.outputs import Model, flat_outputs
 from nthlib.signature import Pushed
 
 
@@ -85,20 +85,11 @@ def push(
     return direction, moved
 
 
-def tangent_kernel(model: Model, theta: PyTree, X: Array, X_test: Array | None) -> Array:
-    """K^(2), (N, n): layer by layer for a ``FullyConnected``, else a column at a time."""
-    if isinstance(model, FullyConnected):
-        return closed_kernels(model, theta, X, 2, X_test)[2]
-    everything = X if X_test is None else jnp.concatenate([X, X_test])
-
-    def predictions(parameters: PyTree) -> Array:
-        return flat_outputs(model, parameters, everything)
-
-    def column(label: tuple[Array, Array]) -> Array:
-        moved: Array = jax.jvp(predictions, (theta,), (field(model, theta, *label),))[1]
-        return moved
-
-    return jax.lax.map(column, field_labels(model, theta, X)).T
+def tangent_kernel(
+    model: Model, theta: PyTree, X: Array, X_test: Array | None, blocks: Blocks | None = None
+) -> Array:
+    """K^(2), (N, n): layer by layer for a ``FullyConnected``, else in blocks."""
+    return kernels_of(model, theta, X, 2, X_test, blocks)[2]
 
 
 def in_tiles(model: Model, size: int) -> Model:
@@ -170,11 +161,16 @@ def kernel_of_jet(
     moved: tuple[PyTree, ...],
     data: tuple[PyTree, Array, Array | None],
     order: int,
+    blocks: Blocks | None = None,
 ) -> Array:
     """K̃^(2), (N, n), as the Taylor polynomial of K^(2) at ε = 1."""
     params, X, X_test = data
     curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: order - 2])]
-    return sum(taylor_coefficients(lambda theta: tangent_kernel(model, theta, X, X_test), curve))
+
+    def kernel(theta: PyTree) -> Array:
+        return tangent_kernel(model, theta, X, X_test, blocks)
+
+    return sum(taylor_coefficients(kernel, curve))
 
 
 def _size(params: PyTree) -> float:

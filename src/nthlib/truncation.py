@@ -11,9 +11,11 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import jets, losses, signature, validation
+from nthlib.blocks import Blocks
 from nthlib.compilation import compiled
-from nthlib.finite_width import check_memory, memory_available
+from nthlib.finite_width import room_of_kernels
 from nthlib.flow import TrainingData, solver_settings, training_data, warn_of_coinciding
+from nthlib.memory import bytes_allowed, check_memory
 from nthlib.outputs import Model, flat_outputs
 from nthlib.truncated_dynamics import (
     Equations,
@@ -82,6 +84,7 @@ def truncated_hierarchy(
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: before anything is allocated, with the estimated size.
 
     Warns:
         UserWarning: when K[2] is not positive semi-definite on the training points beyond
@@ -110,7 +113,10 @@ def truncated_hierarchy(
     rows, n = K[2].shape
     y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
     times = validation.time_points(times).astype(K[2].dtype)
+    labellings = int(np.prod(y.shape[1:]))
+    itemsize, alternative = K[2].dtype.itemsize, "fewer times, fewer labellings or a lower order"
     if order == 2 and loss == "square" and not indicator:
+        check_memory(itemsize * (2 * labellings * len(times) * rows + 4 * n * n), None, alternative)
         frozen = frozen_solution(K, y, times, n // (outputs or 1))
         return with_output_axes(frozen, outputs)
 
@@ -118,11 +124,18 @@ def truncated_hierarchy(
     size = sum(rows * n ** (r - 1) for r in range(1, order))
     if method != "tensors":
         size = rows + sum(n**k for k in range(1, words + 1))
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    numbers = labellings * (len(times) * rows * (n + 2) + 16 * (rows + size))
+    check_memory(itemsize * numbers, None, alternative)
     traced = validation.is_traced(K, y, times)
     if solver == "auto":
         rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], outputs)
         stiff = not traced and rate * float(times[-1]) > _STIFF
         solver = "implicit" if stiff else "explicit"
+    if solver == "implicit":
+        # The system's matrix, its factors and a copy of each.
+        numbers += 4 * labellings * (rows + size) ** 2
+        check_memory(itemsize * numbers, None, 'solver="explicit", or a lower order')
     bar = not traced and y.ndim == 1
     settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
     solve = compiled(_solve_from_kernels, settings, method == "tensors")
@@ -196,13 +209,13 @@ def truncated_flow(
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times).astype(data.y.dtype)
     length = _length(order, indicator=validation.flag("indicator", indicator))
-    tile = _tile(model, data, len(times), length, memory_limit)
+    tile, blocks = _room(model, data, len(times), order, length, memory_limit)
     warn_of_coinciding(data.X)
     traced = validation.is_traced(data, times)
     settings = Settings(
         order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs
     )
-    solve = compiled(_solve_jet, model, settings, tile)
+    solve = compiled(_solve_jet, model, settings, tile, blocks)
     return run(solve, settings, data.params, data.X, data.y, times, data.X_test)
 
 
@@ -279,10 +292,13 @@ def _checked_labels(y: Any, columns: int, outputs: int | None, loss: losses.Loss
     return y.reshape(columns, *y.shape[len(one) :])
 
 
-def _tile(
-    model: Model, data: TrainingData, times: int, length: int, limit: int | None
-) -> int | None:
-    """How many samples to take at a time, None for all; raises when one would be too many."""
+def _room(
+    model: Model, data: TrainingData, times: int, order: int, length: int, limit: int | None
+) -> tuple[int | None, Blocks | None]:
+    """How many samples to take at a time, None for all, and the blocks of the kernels.
+
+    Raises when a single sample would be too many.
+    """
     X, n, params = data.X, len(data.y), data.params
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
     rows = len(X) if data.X_test is None else len(X) + len(data.X_test)
@@ -290,14 +306,15 @@ def _tile(
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
     fixed = times * flat * (n + 1) + 16 * (length * parameters + flat)
     sample = jets.numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
-    limit = memory_available() if limit is None else limit
-    check_memory(
-        X.dtype.itemsize * (fixed + sample),
-        limit,
-        "fewer samples, fewer times, a lower order or float32",
+    alternative = "fewer samples, fewer times, a lower order or float32"
+    check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
+    # The Taylor arithmetic of the kernel carries the tangents that one of this order does; the
+    # kernel is looked at between two steps, when no sample's numbers are held.
+    blocks = room_of_kernels(
+        model, params, X, rows, 2, data.outputs, limit, alternative, fixed, tangents=order - 2
     )
-    tile = (limit // X.dtype.itemsize - fixed) // sample
-    return None if tile >= rows else int(tile)
+    tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
+    return None if tile >= rows else int(tile), blocks
 
 
 def _largest_rate(kernel: Array, outputs: int | None) -> float:
@@ -330,6 +347,7 @@ def _solve_jet(
     model: Model,
     settings: Settings,
     tile: int | None,
+    blocks: Blocks | None,
     params: PyTree,
     X: Array,
     y: Array,
@@ -338,10 +356,11 @@ def _solve_jet(
 ) -> tuple[TruncatedSolution, Array]:
     length = _length(settings.order, indicator=settings.indicator)
     equations = Equations(
-        functools.partial(jets.push_jet, model, tile), functools.partial(jets.kernel_of_jet, model)
+        functools.partial(jets.push_jet, model, tile),
+        functools.partial(jets.kernel_of_jet, model, blocks=blocks),
     )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
-    kernel = jets.tangent_kernel(model, params, X, X_test) if settings.indicator else None
+    kernel = jets.tangent_kernel(model, params, X, X_test, blocks) if settings.indicator else None
     start = jets.start_of_jet(params, length)
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)
