@@ -13,10 +13,10 @@ from helpers import (
 )
 
 import nthlib as nth
-from nthlib import finite_width
 from nthlib.blocks import Blocks
 from nthlib.lie_derivatives import lie_derivative_kernels
 from nthlib.memory import check_memory
+from nthlib.room import planned
 
 # Sums of at most a few hundred products of order one, in two orders.
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
@@ -78,9 +78,9 @@ def test_the_estimated_memory_of_nested_derivatives_is_that_of_the_program(
     X = unit_rows(n, 3)
     call = {"order": order, "method": "derivatives", "memory_limit": limit}
     program = jax.jit(lambda p, Z: nth.kernels(net, p, Z, **call))
-    planned = program.lower(params, X).compile().memory_analysis()
-    held = planned.temp_size_in_bytes + planned.output_size_in_bytes
-    needed = finite_width.planned(net, params, X, n, order, None, limit, closed=False)[1]
+    plan = program.lower(params, X).compile().memory_analysis()
+    held = plan.temp_size_in_bytes + plan.output_size_in_bytes
+    needed = planned(net, params, X, n, order, None, limit, closed=False)[1]
     assert needed <= (limit or needed)
     assert 0.9 < needed / held < 4
 
@@ -101,7 +101,7 @@ def test_what_does_not_fit_at_once_is_computed_in_blocks():
     ]
     gram = sum(leaf @ leaf[:10].T for leaf in jacobian).reshape(11, 2, 5, 2)
     for order, limit in ((2, 12_000), (3, 60_000)):
-        blocks, _ = finite_width.planned(model, params, X, 11, order, 2, limit, closed=False)
+        blocks, _ = planned(model, params, X, 11, order, 2, limit, closed=False)
         assert blocks.directions * blocks.rows < 10 * 11
         found = nth.kernels(model, params, X, order, X_test, memory_limit=limit)
         np.testing.assert_allclose(found[2], gram, **EXACT)

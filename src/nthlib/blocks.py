@@ -1,10 +1,10 @@
 """How many directions and samples to take at a time, so that a kernel stays within its room."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
@@ -66,8 +66,13 @@ class Sizes(NamedTuple):
 
 def sizes(model: Model, params: PyTree, X: Array, rows: int, order: int, outputs: int) -> Sizes:
     """Count without computing anything; ``rows`` are samples, those of ``X`` among them."""
-    parameters = int(sum(jnp.size(leaf) for leaf in jax.tree.leaves(params)))
-    return Sizes(len(X) * outputs, rows, order, parameters, _kept_for_a_row(model, params, X))
+    kept = _kept_for_a_row(model, params, X)
+    return Sizes(len(X) * outputs, rows, order, parameter_count(params), kept)
+
+
+def parameter_count(params: PyTree) -> int:
+    """How many numbers the parameters are, abstract arrays included."""
+    return sum(math.prod(np.shape(leaf)) for leaf in jax.tree.leaves(params))
 
 
 def in_blocks(function: Callable[[Any], Array], rows: PyTree, size: int) -> Array:

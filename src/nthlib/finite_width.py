@@ -1,7 +1,6 @@
 """The doors to the kernels of a network of finite width."""
 
 import functools
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,18 +11,18 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import validation
-from nthlib.blocks import Blocks, sizes
+from nthlib.blocks import Blocks
 from nthlib.closed_forms import (
     CLOSED_ORDERS,
-    ROWS_AT_ONCE,
     closed_kernels,
     layer_kernel_matrices,
 )
 from nthlib.compilation import compiled
 from nthlib.lie_derivatives import lie_derivative_kernels, push_forward
-from nthlib.memory import bytes_allowed, check_memory
+from nthlib.memory import check_memory
 from nthlib.network import FullyConnected, Parameters
 from nthlib.outputs import Model, split_axes
+from nthlib.room import planned
 from nthlib.tangents import states
 
 Method = Literal["auto", "closed", "derivatives"]
@@ -304,54 +303,3 @@ def _is_floating(leaf: Any) -> bool:
         isinstance(leaf, (jax.Array, np.ndarray, np.generic))
         and jnp.issubdtype(dtype, jnp.floating)
     )
-
-
-def planned(
-    model: Model,
-    params: PyTree,
-    X: Array,
-    rows: int,
-    order: int,
-    outputs: int | None,
-    limit: int | None,
-    *,
-    closed: bool,
-    beside: int = 0,
-    tangents: int = 0,
-) -> tuple[Blocks | None, int]:
-    """The blocks in which to compute kernels, None for closed forms, and the bytes this needs.
-
-    ``beside``: numbers that the caller holds meanwhile; ``tangents``: how many forward derivatives
-    it takes of the kernels.
-    """
-    itemsize = max(4, jnp.result_type(X, *jax.tree.leaves(params)).itemsize)
-    n, C = len(X), outputs or 1
-    output = sum(rows * C * (n * C) ** (level - 1) for level in range(1, order + 1))
-    if closed:
-        blocks = None
-        # The compiler merges equal branches of Taylor arithmetic: one more of all for each.
-        beside_them = _beside_closed_forms(model, params, n, rows, order)
-        needed = (1 + tangents) * (output + beside_them)
-    else:
-        size = sizes(model, params, X, rows, order + tangents, C)
-        # Held twice: a new axis is made first and moved last. Blocks of rows are a copy.
-        output = 2 ** (1 + tangents) * output + 2 * rows * math.prod(X.shape[1:])
-        room = bytes_allowed(limit) // itemsize - beside - output
-        blocks = size.within(room)
-        needed = output + size.needed(blocks)
-    return blocks, itemsize * (beside + needed)
-
-
-def _beside_closed_forms(model: Any, params: PyTree, n: int, rows: int, order: int) -> int:
-    """Numbers that the closed forms hold at the peak beside the kernels."""
-    states = 4 * rows * model.width * model.depth
-    if order <= 2:
-        return states
-    if order == 3:
-        third = rows * (1 + n + n * n)
-        return third + states + 4 * ROWS_AT_ONCE * model.width * model.depth
-    # ∇³f and the Gram matrix of all pairs beside the result, and the tangents; each further
-    # order carries a tangent of all that.
-    parameters = int(sum(jnp.size(leaf) for leaf in jax.tree.leaves(params)))
-    fourth = 3 * rows * n**3 + 5 * n * n * model.width * model.depth
-    return 2 ** (order - 4) * (fourth + states + parameters)

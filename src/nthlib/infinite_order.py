@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from nthlib.finite_width import kernels_of, planned
+from nthlib.finite_width import kernels_of
 from nthlib.network import FullyConnected, Parameters
+from nthlib.room import planned
 
 MOST_DIRECTIONS = 3
 _STEPS = (0.6, 0.45, 0.33, 0.25, 0.19)

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from nthlib.blocks import Blocks
-from nthlib.finite_width import kernels_of
+from nthlib.blocks import Blocks, parameter_count
+from nthlib.finite_width import kernels_of, room_of_kernels
+from nthlib.memory import bytes_allowed, check_memory
 from nthlib.outputs import Model, flat_outputs
 from nthlib.signature import Pushed
 
@@ -100,6 +101,36 @@ def in_tiles(model: Model, size: int) -> Model:
         return jax.lax.map(one, X, batch_size=size)
 
     return tiled
+
+
+def room(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    rows: int,
+    outputs: int | None,
+    times: int,
+    order: int,
+    length: int,
+    limit: int | None,
+) -> tuple[int | None, Blocks | None]:
+    """How many samples to take at a time, None for all, and the blocks of the kernels.
+
+    ``length`` displacements are carried. Raises when a single sample would be too many.
+    """
+    flat, n = rows * (outputs or 1), len(X) * (outputs or 1)
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    fixed = times * flat * (n + 1) + 16 * (length * parameter_count(params) + flat)
+    sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
+    alternative = "fewer samples, fewer times, a lower order or float32"
+    check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
+    # The Taylor arithmetic of the kernel carries the tangents that one of this order does; the
+    # kernel is looked at between two steps, when no sample's numbers are held.
+    blocks = room_of_kernels(
+        model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=order - 2
+    )
+    tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
+    return None if tile >= rows else int(tile), blocks
 
 
 def numbers_per_sample(model: Model, params: PyTree, X: Array) -> int:

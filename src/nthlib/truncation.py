@@ -13,9 +13,8 @@ from jaxtyping import Array, Float, PyTree
 from nthlib import jets, losses, signature, validation
 from nthlib.blocks import Blocks
 from nthlib.compilation import compiled
-from nthlib.finite_width import room_of_kernels
-from nthlib.flow import TrainingData, solver_settings, training_data, warn_of_coinciding
-from nthlib.memory import bytes_allowed, check_memory
+from nthlib.flow import solver_settings, training_data, warn_of_coinciding
+from nthlib.memory import check_memory
 from nthlib.outputs import Model, flat_outputs
 from nthlib.truncated_dynamics import (
     Equations,
@@ -209,7 +208,9 @@ def truncated_flow(
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times).astype(data.y.dtype)
     length = _length(order, indicator=validation.flag("indicator", indicator))
-    tile, blocks = _room(model, data, len(times), order, length, memory_limit)
+    rows = len(data.X) + (0 if data.X_test is None else len(data.X_test))
+    sized = (model, data.params, data.X, rows, data.outputs)
+    tile, blocks = jets.room(*sized, len(times), order, length, memory_limit)
     warn_of_coinciding(data.X)
     traced = validation.is_traced(data, times)
     settings = Settings(
@@ -290,31 +291,6 @@ def _checked_labels(y: Any, columns: int, outputs: int | None, loss: losses.Loss
     y = validation.floating_array("y", y, shape)
     losses.check_loss(loss, y, outputs)
     return y.reshape(columns, *y.shape[len(one) :])
-
-
-def _room(
-    model: Model, data: TrainingData, times: int, order: int, length: int, limit: int | None
-) -> tuple[int | None, Blocks | None]:
-    """How many samples to take at a time, None for all, and the blocks of the kernels.
-
-    Raises when a single sample would be too many.
-    """
-    X, n, params = data.X, len(data.y), data.params
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    rows = len(X) if data.X_test is None else len(X) + len(data.X_test)
-    flat = rows * (data.outputs or 1)
-    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
-    fixed = times * flat * (n + 1) + 16 * (length * parameters + flat)
-    sample = jets.numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
-    alternative = "fewer samples, fewer times, a lower order or float32"
-    check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
-    # The Taylor arithmetic of the kernel carries the tangents that one of this order does; the
-    # kernel is looked at between two steps, when no sample's numbers are held.
-    blocks = room_of_kernels(
-        model, params, X, rows, 2, data.outputs, limit, alternative, fixed, tangents=order - 2
-    )
-    tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
-    return None if tile >= rows else int(tile), blocks
 
 
 def _largest_rate(kernel: Array, outputs: int | None) -> float:
