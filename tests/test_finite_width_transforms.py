@@ -101,20 +101,3 @@ def test_the_gradient_of_k2_contracts_to_k3():
         for s, f in zip(jax.tree.leaves(slopes), jax.tree.leaves(fields), strict=True)
     )
     np.testing.assert_allclose(contracted, nth.kernels(net, params, X, 3)[3], **EXACT)
-
-
-def test_a_model_is_compiled_once():
-    traces = []
-
-    def model(p, X):
-        traces.append(len(X))
-        return jnp.tanh(X @ p)
-
-    X = unit_rows(3, 3)
-    nth.kernels(model, jnp.ones(3), X, 2)
-    first = len(traces)
-    for scale in (2.0, 3.0):
-        nth.kernels(model, scale * jnp.ones(3), X, 2)
-    # One abstract evaluation of the shape a call, but no second compilation.
-    assert len(traces) - first <= 2
-    assert first > 1

@@ -9,6 +9,7 @@ import pytest
 from helpers import jacobian_gram, network, other_model, unit_rows
 
 from nthlib import jets
+from nthlib.outputs import numbers_per_sample
 
 
 @pytest.mark.parametrize("degree", range(7))
@@ -69,5 +70,5 @@ def test_tiles_change_neither_values_nor_gradients(size):
 def test_the_numbers_of_a_sample_count_what_a_program_keeps():
     net, params = network(depth=3, width=7, dim=2)
     # Product, activation and scaling in each of three layers, and the readout.
-    found = jets.numbers_per_sample(net, params, unit_rows(4, 2))
+    found = numbers_per_sample(net, params, unit_rows(4, 2))
     assert 3 * 3 * 7 <= found <= 4 * 3 * 7

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from nthlib import validation
+from nthlib.compilation import is_fixed
 
 Activation = Callable[[Array], Array]
 
@@ -70,10 +71,10 @@ def require_elementwise(activation: Activation) -> None:
         raise TypeError(
             f"activation must be a function of an array, got {validation.describe(activation)}"
         )
-    _probe(activation)
+    # What may change is looked at again each time.
+    (_probe_once if is_fixed(activation) else _probe)(activation)
 
 
-@functools.lru_cache(maxsize=128)
 def _probe(activation: Activation) -> None:
     points = (-1.3, 0.4, 2.1)
     with jax.ensure_compile_time_eval():
@@ -90,6 +91,9 @@ def _probe(activation: Activation) -> None:
             raise ValueError(
                 "activation must act elementwise, but its entries depend on each other"
             )
+
+
+_probe_once = functools.lru_cache(maxsize=128)(_probe)
 
 
 def named(name: str) -> Activation:

@@ -1,5 +1,6 @@
 """How many directions and samples to take at a time, so that a kernel stays within its room."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from nthlib.compilation import compiled
+from nthlib.compilation import shape_of
 from nthlib.outputs import Model
 
 # Where not everything fits, larger blocks than these gain no speed, and only take room.
@@ -97,7 +98,7 @@ def _kept_for_a_row(model: Model, params: PyTree, X: Array) -> int:
 
     def kept(rows: int) -> int:
         inputs = jax.ShapeDtypeStruct((rows, *X.shape[1:]), X.dtype)
-        pullback = jax.eval_shape(compiled(_pullback, model), params, inputs)
+        pullback = shape_of(functools.partial(_pullback, model), params, inputs)
         return sum(leaf.size for leaf in jax.tree.leaves(pullback))
 
     return max(kept(2) - kept(1), 0)

@@ -22,6 +22,7 @@ from nthlib.flow import (
     warn_of_coinciding,
     warn_of_overflow,
 )
+from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs
 
 
@@ -74,7 +75,7 @@ def gradient_descent(
         UserWarning: when training inputs coincide, when the descent diverged, or when a row
             before that holds NaN or infinity, as at a start that overflows.
 
-    Works under ``jit`` and ``vmap``.
+    Works under ``jit`` and ``vmap``, not under ``grad`` or ``jvp``.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
@@ -97,6 +98,8 @@ def gradient_descent(
     traced = validation.is_traced(data, step, key)
     descend = compiled(_descend, model, order, loss, batch, data.outputs, blocks, not traced)
     arguments = (data.params, data.X, data.y, step, np.asarray(marks), key, data.X_test)
+    if traced:
+        arguments = undifferentiated("gradient_descent", arguments)
     run: Flow = progress.run("gradient descent", descend, *arguments, shown=not traced)
     if not validation.is_traced(run) and np.isfinite(run.valid_until):
         warnings.warn(

@@ -1,13 +1,10 @@
 """The doors to the kernels of a network of finite width."""
 
-import functools
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import validation
@@ -20,7 +17,8 @@ from nthlib.closed_forms import (
 from nthlib.compilation import compiled
 from nthlib.lie_derivatives import lie_derivative_kernels, push_forward
 from nthlib.memory import check_memory
-from nthlib.network import FullyConnected, Parameters
+from nthlib.model import check_model
+from nthlib.network import FullyConnected, Parameters, has_closed_forms
 from nthlib.outputs import Model, split_axes
 from nthlib.room import planned
 from nthlib.tangents import states
@@ -78,9 +76,9 @@ def kernels(
     ((4,), (4, 4))
     """
     order = validation.kernel_order(order, 1)
-    dim = model.dim if isinstance(model, FullyConnected) else None
+    dim = model.dim if has_closed_forms(model) else None
     X, X_test = validation.inputs(X, X_test, dim)
-    outputs = check_model(model, params, X)
+    outputs = check_model(model, params, X, X_test)
     closed = _use_closed_form(model, order, method)
     rows = len(X) if X_test is None else len(X) + len(X_test)
     blocks, needed = planned(model, params, X, rows, order, outputs, memory_limit, closed=closed)
@@ -120,19 +118,20 @@ def layer_kernels(
     >>> nth.layer_kernels(net, net.init(jax.random.key(0)), X).shape
     (3, 4, 4)
     """
-    if not isinstance(net, FullyConnected):
-        raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
+    if not has_closed_forms(net):
+        raise TypeError(
+            f"net must be a FullyConnected without a __call__ of its own, got {type(net).__name__}"
+        )
     X, _ = validation.inputs(X, None, net.dim)
     check_model(net, params, X)
     # Two Gram matrices make each layer's, and the stack is a copy.
     numbers = 2 * (net.depth + 2) * len(X) ** 2 + 4 * len(X) * net.width * net.depth
     check_memory(X.dtype.itemsize * numbers, None, "fewer samples or float32")
-    layers = _layer_kernels(net, params, X)
+    layers = compiled(_layer_kernels, net)(params, X)
     warn_unless_finite(jnp.isfinite(layers).all(), "the layer kernels", "X or params are")
     return layers
 
 
-@functools.partial(jax.jit, static_argnames="net")
 def _layer_kernels(net: FullyConnected, params: Parameters, X: Array) -> Array:
     passes = states(net, params, X)
     return jnp.stack(layer_kernel_matrices(passes, passes))
@@ -198,7 +197,7 @@ def room_of_kernels(
 def _closed_kernels(
     model: Model, order: int, blocks: Blocks | None, params: Any, X: Array, X_test: Array | None
 ) -> dict[int, Array]:
-    assert isinstance(model, FullyConnected)
+    assert has_closed_forms(model)
     if order <= CLOSED_ORDERS:
         return closed_kernels(model, params, X, order, X_test)
 
@@ -220,86 +219,9 @@ def _use_closed_form(model: Model, order: int, method: str) -> bool:
         raise ValueError(
             f'method must be "auto", "closed" or "derivatives", got {validation.describe(method)}'
         )
-    if method == "closed" and not isinstance(model, FullyConnected):
-        raise ValueError('method "closed" needs a FullyConnected; use "auto" or "derivatives"')
-    return method != "derivatives" and isinstance(model, FullyConnected)
-
-
-def check_model(model: Model, params: PyTree, X: Array) -> int | None:
-    """Raise unless ``model(params, X)`` gives real numbers for every sample, from its row alone.
-
-    Returns the number C of outputs when the model returns (N, C), None when it returns (N,).
-    """
-    if not callable(model):
-        raise TypeError(
-            "model must be a callable (params, X) -> (N,) or (N, C), got "
-            f"{validation.describe(model)}"
-        )
-    leaves = jax.tree.leaves(params)
-    if not leaves:
-        raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
-    for leaf in leaves:
-        if not _is_floating(leaf):
-            raise TypeError(
-                "params must be a pytree whose leaves are arrays of floats, but one is of type "
-                f"{_kind(leaf)}; split an Equinox module with eqx.partition first"
-            )
-    if not all(validation.is_finite(leaf) for leaf in leaves):
-        raise ValueError("params must be finite, but hold NaN or infinity")
-    if isinstance(model, FullyConnected):
-        model.check_params(params)
-        return None
-    try:
-        output = jax.eval_shape(model, params, X)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"model must take (params, X), but on these: {validation.first_line(error)}"
-        ) from error
-    shape: Any = getattr(output, "shape", type(output).__name__)
-    if shape[:1] != (len(X),) or len(shape) > 2 or 0 in shape:
+    if method == "closed" and not has_closed_forms(model):
         raise ValueError(
-            f"model must return shape ({len(X)},) or ({len(X)}, outputs) for {len(X)} samples, "
-            f"got {shape}"
+            'method "closed" needs a FullyConnected without a __call__ of its own; use "auto" or '
+            '"derivatives"'
         )
-    if not jnp.issubdtype(output.dtype, jnp.floating):
-        raise TypeError(f"model must return floats, got {output.dtype}")
-    if len(X) > 1 and not validation.is_traced(params, X):
-        _check_rows_apart(model, params, X)
-    return shape[1] if len(shape) == 2 else None
-
-
-def _check_rows_apart(model: Model, params: PyTree, X: Array) -> None:
-    """Raise when a sample's output changes as a second joins: the fields see single rows."""
-    outputs = compiled(_first_outputs_twice, model)(params, X[:2])
-    if validation.is_traced(outputs):  # constants inside a compiled function
-        return
-    both = np.stack(outputs)
-    worst = np.abs(both[0] - both[1]).argmax()
-    alone, joined = (float(output) for output in both[:, worst])
-    dtype = outputs[0].dtype
-    relative = {8: 1e-6, 4: 1e-3}.get(dtype.itemsize, 0.1)
-    # An output that cancels to zero is rounding alone; the second term lets it pass.
-    allowed = relative * float(np.abs(both).max()) + float(jnp.finfo(dtype).eps) ** 0.5
-    if abs(alone - joined) > allowed:
-        raise ValueError(
-            "model must compute each output from its own row of X alone, but the first output is "
-            f"{alone:.6g} on one row and {joined:.6g} on two: it mixes samples"
-        )
-
-
-def _first_outputs_twice(model: Model, params: PyTree, pair: Array) -> tuple[Array, Array]:
-    return model(params, pair[:1])[0].reshape(-1), model(params, pair)[0].reshape(-1)
-
-
-def _kind(leaf: Any) -> str:
-    dtype = getattr(leaf, "dtype", None)
-    return type(leaf).__name__ if dtype is None else str(dtype)
-
-
-def _is_floating(leaf: Any) -> bool:
-    dtype = getattr(leaf, "dtype", type(leaf))
-    return isinstance(leaf, float) or (
-        isinstance(leaf, (jax.Array, np.ndarray, np.generic))
-        and jnp.issubdtype(dtype, jnp.floating)
-    )
+    return method != "derivatives" and has_closed_forms(model)

@@ -1,6 +1,8 @@
 """The exact dynamics: gradient flow on the loss of a data set, integrated adaptively."""
 
+import functools
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,15 +12,11 @@ from jaxtyping import Array, Float, PyTree
 
 from nthlib import losses, progress, validation
 from nthlib.blocks import Blocks, sizes
-from nthlib.compilation import compiled
-from nthlib.finite_width import (
-    check_model,
-    kernels_of,
-    room_of_kernels,
-    warn_unless_finite,
-)
-from nthlib.integration import integrate
-from nthlib.network import FullyConnected
+from nthlib.compilation import compiled, shape_of
+from nthlib.finite_width import kernels_of, room_of_kernels, warn_unless_finite
+from nthlib.integration import Solver, integrate
+from nthlib.model import check_model, undifferentiated
+from nthlib.network import has_closed_forms
 from nthlib.outputs import Model, flat_outputs, split_axes
 
 
@@ -99,8 +97,9 @@ def gradient_flow(
         UserWarning: when training inputs coincide, when the last time was not reached, or when
             a row before it holds NaN or infinity.
 
-    Works under ``jit`` and ``vmap``, not under ``grad``. Everything is brought to the dtype to
-    which the parameters, the inputs and the model's output promote.
+    Works under ``jit`` and ``vmap``, not under ``grad`` or ``jvp``. Everything is brought to the
+    dtype to which the parameters, the inputs and the model's output promote, or to float32 if
+    that is half precision.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=16, depth=1)
@@ -119,8 +118,11 @@ def gradient_flow(
     warn_of_coinciding(data.X)
 
     traced = validation.is_traced(data, times)
-    solve = compiled(_solve, model, order, loss, rtol, max_steps, not traced, data.outputs, blocks)
+    settings = (model, order, loss, rtol, max_steps, not traced, data.outputs, blocks)
+    solve = compiled(_solve, *settings, sketch=_sketch)
     arguments = (data.params, data.X, data.y, times, data.X_test)
+    if traced:
+        arguments = undifferentiated("gradient_flow", arguments)
     flow: Flow = progress.run("gradient flow", solve, *arguments, shown=not traced)
     # Called with constants inside a compiled function, the result is traced all the same.
     if not validation.is_traced(flow) and np.isfinite(flow.valid_until):
@@ -165,18 +167,25 @@ def training_data(
     model: Model, params: PyTree, X: Any, y: Any, X_test: Any, loss: losses.Loss
 ) -> TrainingData:
     """Check what a run is given, the model included; bring it to the dtype of the outputs."""
-    dim = model.dim if isinstance(model, FullyConnected) else None
+    dim = model.dim if has_closed_forms(model) else None
     X, X_test = validation.inputs(X, X_test, dim)
-    outputs = check_model(model, params, X)
+    outputs = check_model(model, params, X, X_test)
     if isinstance(loss, str) and loss == "softmax" and outputs and validation.axes(y) == 1:
         raise ValueError(f"y must hold a row of {outputs} probabilities for each sample: one-hot")
     y = validation.floating_array("y", y, (len(X),) if outputs is None else (len(X), outputs))
-    dtype = jnp.result_type(jax.eval_shape(model, params, X), X, *jax.tree.leaves(params))
+    dtype = jnp.result_type(shape_of(model, params, X), X, *jax.tree.leaves(params))
     losses.check_loss(loss, y, outputs)
-    # A solver needs one dtype for its whole state.
+    # One dtype for the whole state, and one in which small steps are not lost.
+    dtype = validation.at_least_single(dtype)
     params, X, X_test, y = jax.tree.map(
         lambda leaf: jnp.asarray(leaf, dtype), (params, X, X_test, y)
     )
+    found = shape_of(model, params, X).dtype
+    if found != dtype:
+        raise TypeError(
+            f"model must return {dtype} for parameters and inputs of {dtype}, got {found}: in a "
+            "lower precision the steps of a training run are lost"
+        )
     return TrainingData(params, X, X_test, y.reshape(-1), outputs)
 
 
@@ -223,6 +232,7 @@ def _solve(
     y: Array,
     times: Array,
     X_test: Array | None,
+    solver: Solver = "explicit",
 ) -> Flow:
     residual = losses.driving_residual(loss, outputs)
 
@@ -247,6 +257,7 @@ def _solve(
         rtol=rtol,
         atol=rtol / count**0.5,
         max_steps=max_steps,
+        solver=solver,
         show_progress=show_progress,
     )
     predictions, kernels = split_kernels(trajectory.observed, outputs)
@@ -259,6 +270,9 @@ def _solve(
         steps=trajectory.steps,
         rejected_steps=trajectory.rejected_steps,
     )
+
+
+_sketch: Callable[..., Flow] = functools.partial(_solve, solver="sketch")
 
 
 def split_kernels(flat: dict[int, Array], outputs: int | None) -> tuple[Array, dict[int, Array]]:

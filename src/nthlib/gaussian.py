@@ -5,7 +5,6 @@ E[φ(u) φ(v)] for an elementwise φ: in closed form for the error function and 
 derivatives, and by quadrature otherwise.
 """
 
-import functools
 import warnings
 
 import jax
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from nthlib.activations import Activation, derivative, erf, relu
+from nthlib.compilation import compiled
 
 # Radius in standard deviations, and nodes along it and along each arc. Beyond nine the
 # Gaussian weighs less than 1e-17, but an activation may grow as fast as it falls.
@@ -38,7 +38,8 @@ def pair_expectations(
         return _erf_pair(p, q, c)
     if activation is relu:
         return _relu_pair(p, q, c)
-    return _quadrature(activation, p, q, c, _rule(activation, p, q, c, tolerance))
+    rule = _rule(activation, p, q, c, tolerance)
+    return compiled(_quadrature, activation, rule)(p, q, c)
 
 
 def _erf_pair(p: Array, q: Array, c: Array) -> tuple[Array, Array]:
@@ -70,10 +71,10 @@ def _rule(
     probe = np.unique(np.append(spread, [int(jnp.argmax(p)), int(jnp.argmax(q))]))
     sample = (p[probe], q[probe], c[probe])
     floor = 32 * float(jnp.finfo(p.dtype).eps)
-    coarse = _quadrature(activation, *sample, _RULES[0])
+    coarse = compiled(_quadrature, activation, _RULES[0])(*sample)
     error = np.inf
     for rule in _RULES[1:]:
-        fine = _quadrature(activation, *sample, rule)
+        fine = compiled(_quadrature, activation, rule)(*sample)
         error = max(
             float(jnp.max(jnp.abs(a - b)) / (jnp.max(jnp.abs(b)) + floor))
             for a, b in zip(coarse, fine, strict=True)
@@ -90,9 +91,8 @@ def _rule(
     return _RULES[-1]
 
 
-@functools.partial(jax.jit, static_argnames=("activation", "rule"))
 def _quadrature(
-    activation: Activation, p: Array, q: Array, c: Array, rule: tuple[float, int]
+    activation: Activation, rule: tuple[float, int], p: Array, q: Array, c: Array
 ) -> tuple[Array, Array]:
     slope = derivative(activation)
 

@@ -1,6 +1,5 @@
 """Limiting kernels of orders above two: a Gaussian expectation, or an average of wide networks."""
 
-import functools
 import itertools
 import warnings
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from nthlib.compilation import compiled
 from nthlib.finite_width import kernels_of
 from nthlib.network import FullyConnected, Parameters
 from nthlib.room import planned
@@ -80,9 +80,7 @@ def _expectation(net: FullyConnected, X: Array, order: int, step: float) -> Arra
     kept = chances > 1e-18
     # κ^(r) is a polynomial in the readout, so that Gauss's rule is exact for it.
     heights, masses = np.polynomial.hermite_e.hermegauss(order // 2 + 1)
-    return _weighted_sum(
-        net.activation,
-        order,
+    return compiled(_weighted_sum, net.activation, order)(
         X,
         jnp.asarray(net.sigma_w * weights[kept], X.dtype),
         jnp.asarray(chances[kept], X.dtype),
@@ -98,7 +96,6 @@ def numbers_for_one(net: FullyConnected, X: Array, order: int) -> int:
     return needed // max(4, X.dtype.itemsize)
 
 
-@functools.partial(jax.jit, static_argnames=("activation", "order"))
 def _weighted_sum(
     activation: Any,
     order: int,

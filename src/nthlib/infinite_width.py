@@ -18,7 +18,7 @@ from nthlib.infinite_order import (
     one_layer_expectation,
 )
 from nthlib.memory import check_memory
-from nthlib.network import FullyConnected
+from nthlib.network import FullyConnected, require_own_law
 
 
 def limit_kernel(
@@ -60,8 +60,7 @@ def limit_kernel(
     >>> round(float(K[0, 0]), 6)  # both layers give E[σ²] + E[σ'²] = 1/2 + 1/2
     1.0
     """
-    if not isinstance(net, FullyConnected):
-        raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
+    require_own_law("net", net)
     order = validation.kernel_order(order, 1)
     X, _ = validation.inputs(X, None, net.dim)
     if key is not None:
@@ -143,8 +142,7 @@ def limit_kernel_estimate(
     >>> estimate.kernel.shape
     (2, 2, 2, 2)
     """
-    if not isinstance(net, FullyConnected):
-        raise TypeError(f"net must be a FullyConnected, got {type(net).__name__}")
+    require_own_law("net", net)
     order = validation.kernel_order(order, 2)
     if order % 2:
         raise ValueError(f"order must be even: the limit of odd order is zero, got {order}")

@@ -10,7 +10,7 @@ from jaxtyping import Array, PyTree
 
 from nthlib import progress
 
-Solver = Literal["explicit", "implicit"]
+Solver = Literal["explicit", "implicit", "sketch"]
 Velocity = Callable[[PyTree, Any], PyTree]
 
 
@@ -47,8 +47,11 @@ def integrate(
     """∂_t state = velocity(state, data) from time zero to the last of ``times``.
 
     "explicit" is Dopri8, "implicit" the L-stable Kvaerno5, which solves linear systems of the
-    state's size. ``stop`` ends the run once it is true after a step.
+    state's size; "sketch" evaluates everything once and solves nothing: what is traced then tells
+    a program from others. ``stop`` ends the run once it is true after a step.
     """
+    if solver == "sketch":
+        return _sketch(velocity, start, times, data, observe, stop)
     # The leaves alone: diffrax cannot handle a state with empty branches.
     leaves, tree = jax.tree.flatten(start)
 
@@ -87,6 +90,22 @@ def integrate(
         steps=solution.stats["num_steps"],
         rejected_steps=solution.stats["num_rejected_steps"],
     )
+
+
+def _sketch(
+    velocity: Velocity,
+    start: PyTree,
+    times: Array,
+    data: Any,
+    observe: Callable[[PyTree, Any], PyTree],
+    stop: Callable[[PyTree, Any], Array] | None,
+) -> Trajectory:
+    observed = jax.tree.map(
+        lambda values: jnp.broadcast_to(values, (len(times), *values.shape)), observe(start, data)
+    )
+    stopped = jnp.array(False) if stop is None else stop(start, data)
+    none = jnp.zeros((), int)
+    return Trajectory(observed, velocity(start, data), times[-1], stopped, none, none)
 
 
 def largest_rms(state: PyTree) -> Array:

@@ -15,7 +15,7 @@ from jaxtyping import Array, PyTree
 from nthlib.blocks import Blocks, parameter_count
 from nthlib.finite_width import kernels_of, room_of_kernels
 from nthlib.memory import bytes_allowed, check_memory
-from nthlib.outputs import Model, flat_outputs
+from nthlib.outputs import Model, flat_outputs, numbers_per_sample
 from nthlib.signature import Pushed
 
 
@@ -107,7 +107,7 @@ def room(
     model: Model,
     params: PyTree,
     X: Array,
-    rows: int,
+    X_test: Array | None,
     outputs: int | None,
     times: int,
     order: int,
@@ -118,6 +118,7 @@ def room(
 
     ``length`` displacements are carried. Raises when a single sample would be too many.
     """
+    rows = len(X) + (0 if X_test is None else len(X_test))
     flat, n = rows * (outputs or 1), len(X) * (outputs or 1)
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
     fixed = times * flat * (n + 1) + 16 * (length * parameter_count(params) + flat)
@@ -131,26 +132,6 @@ def room(
     )
     tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
     return None if tile >= rows else int(tile), blocks
-
-
-def numbers_per_sample(model: Model, params: PyTree, X: Array) -> int:
-    """How many intermediate numbers a prediction takes, from the traced program."""
-
-    def numbers(samples: int) -> int:
-        inputs = jax.ShapeDtypeStruct((samples, *X.shape[1:]), X.dtype)
-        return _array_sizes(jax.make_jaxpr(model)(params, inputs).jaxpr)
-
-    return max(1, numbers(2) - numbers(1))
-
-
-def _array_sizes(program: Any) -> int:
-    """The sizes of all results in a traced program, inner programs included."""
-    total = 0
-    for equation in program.eqns:
-        inner = [getattr(value, "jaxpr", value) for value in equation.params.values()]
-        inner = [value for value in inner if hasattr(value, "eqns")]
-        total += sum(map(_array_sizes, inner)) or sum(out.aval.size for out in equation.outvars)
-    return total
 
 
 def start_of_jet(params: PyTree, length: int) -> tuple[PyTree, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from nthlib import validation
+from nthlib.compilation import shape_of
 
 Loss = str | Callable[[Array, Array], Array]
 
@@ -91,7 +92,7 @@ def check_loss(loss: Loss, y: Any, outputs: int | None = None) -> None:
 def _check_own(loss: Callable[[Array, Array], Array], dtype: Any, outputs: int | None) -> None:
     one = jax.ShapeDtypeStruct(() if outputs is None else (outputs,), dtype)
     try:
-        value = jax.eval_shape(loss, one, one)
+        value = shape_of(loss, one, one)
     except (TypeError, ValueError) as error:
         raise TypeError(
             "loss must be a function (f, y) -> ℓ of one sample, but: "

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -142,3 +142,20 @@ class FullyConnected:
         got = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
         if not isinstance(params, Parameters) or got != wanted:
             raise ValueError(f"params must have leaves of shapes {wanted}, got {got}")
+
+
+def has_closed_forms(model: Any) -> TypeGuard[FullyConnected]:
+    """Whether a model computes what the closed forms are of: a class derived may do otherwise."""
+    return isinstance(model, FullyConnected) and type(model).__call__ is FullyConnected.__call__
+
+
+def require_own_law(name: str, net: Any) -> None:
+    """Raise unless ``net`` computes and draws as :class:`FullyConnected` does."""
+    if not isinstance(net, FullyConnected):
+        raise TypeError(f"{name} must be a FullyConnected, got {type(net).__name__}")
+    for method in ("__call__", "init"):
+        if getattr(type(net), method) is not getattr(FullyConnected, method):
+            raise TypeError(
+                f"{name} must be a FullyConnected itself, but {type(net).__name__} has its own "
+                f"{method}: what is computed here would not be of it"
+            )

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from nthlib.compilation import shape_of
+
 Model = Callable[[PyTree, Array], Float[Array, "N *C"]]
 
 
@@ -21,7 +23,7 @@ def flat_outputs(model: Model, params: PyTree, X: Array) -> Float[Array, " NC"]:
 
 def outputs_of(model: Model, params: PyTree, X: Array) -> int:
     """How many outputs a sample has, from the shapes alone."""
-    return int(jax.eval_shape(flat_outputs_of_one(model), params, X[0]).size)
+    return int(shape_of(flat_outputs_of_one(model), params, X[0]).size)
 
 
 def field(model: Model, params: PyTree, X: Array, index: Array) -> PyTree:
@@ -47,3 +49,23 @@ def split_axes(array: Any, axes: Iterable[int], outputs: int | None) -> Any:
     for axis, size in enumerate(array.shape):
         shape.extend((size // outputs, outputs) if axis in chosen else (size,))
     return array.reshape(shape)
+
+
+def numbers_per_sample(model: Model, params: PyTree, X: Array) -> int:
+    """How many intermediate numbers a prediction takes, from the traced program."""
+
+    def numbers(samples: int) -> int:
+        inputs = jax.ShapeDtypeStruct((samples, *X.shape[1:]), X.dtype)
+        return _array_sizes(jax.make_jaxpr(lambda *given: model(*given))(params, inputs).jaxpr)
+
+    return max(1, numbers(2) - numbers(1))
+
+
+def _array_sizes(program: Any) -> int:
+    """The sizes of all results in a traced program, inner programs included."""
+    total = 0
+    for equation in program.eqns:
+        inner = [getattr(value, "jaxpr", value) for value in equation.params.values()]
+        inner = [value for value in inner if hasattr(value, "eqns")]
+        total += sum(map(_array_sizes, inner)) or sum(out.aval.size for out in equation.outvars)
+    return total

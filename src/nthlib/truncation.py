@@ -14,12 +14,13 @@ from nthlib import jets, losses, signature, validation
 from nthlib.blocks import Blocks
 from nthlib.compilation import compiled
 from nthlib.flow import solver_settings, training_data, warn_of_coinciding
-from nthlib.memory import check_memory
+from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs
 from nthlib.truncated_dynamics import (
     Equations,
     Settings,
     TruncatedSolution,
+    check_room,
     frozen_solution,
     run,
     solve,
@@ -32,8 +33,8 @@ Method = Literal["auto", "signature", "tensors"]
 # state whose linear systems are worth solving instead.
 _STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
 
-# Kernels may come from half precision.
-_ROUNDING = 1e-3
+# Symmetric to this relative accuracy, or to this many roundings of the type they came in.
+_SYMMETRY, _ROUNDINGS = 1e-3, 32
 
 
 def truncated_hierarchy(
@@ -90,7 +91,8 @@ def truncated_hierarchy(
             rounding; when the solution blows up, does not reach the last time, or its kernel
             loses positive definiteness on the training points.
 
-    Works under ``jit`` and ``vmap``, not under ``grad``; everything is brought to the dtype of K.
+    Works under ``jit`` and ``vmap``, not under ``grad``, but for p = 2 and mean square. Everything
+    is brought to the dtype of K, or to float32 if that is half precision.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
@@ -112,32 +114,24 @@ def truncated_hierarchy(
     rows, n = K[2].shape
     y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
     times = validation.time_points(times).astype(K[2].dtype)
-    labellings = int(np.prod(y.shape[1:]))
-    itemsize, alternative = K[2].dtype.itemsize, "fewer times, fewer labellings or a lower order"
     if order == 2 and loss == "square" and not indicator:
-        check_memory(itemsize * (2 * labellings * len(times) * rows + 4 * n * n), None, alternative)
-        frozen = frozen_solution(K, y, times, n // (outputs or 1))
-        return with_output_axes(frozen, outputs)
+        return with_output_axes(frozen_solution(K, y, times, n // (outputs or 1)), outputs)
 
     K = {r: K[r] for r in range(1, max(order, words + 2) + 1)}
     size = sum(rows * n ** (r - 1) for r in range(1, order))
     if method != "tensors":
         size = rows + sum(n**k for k in range(1, words + 1))
-    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
-    numbers = labellings * (len(times) * rows * (n + 2) + 16 * (rows + size))
-    check_memory(itemsize * numbers, None, alternative)
     traced = validation.is_traced(K, y, times)
     if solver == "auto":
         rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], outputs)
         stiff = not traced and rate * float(times[-1]) > _STIFF
         solver = "implicit" if stiff else "explicit"
-    if solver == "implicit":
-        # The system's matrix, its factors and a copy of each.
-        numbers += 4 * labellings * (rows + size) ** 2
-        check_memory(itemsize * numbers, None, 'solver="explicit", or a lower order')
+    check_room(K[2], y, times, size, implicit=solver == "implicit")
     bar = not traced and y.ndim == 1
     settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs)
-    solve = compiled(_solve_from_kernels, settings, method == "tensors")
+    solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
+    if traced:
+        K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
     return run(solve, settings, K, y, times, started_definite=definite)
 
 
@@ -193,8 +187,9 @@ def truncated_flow(
         UserWarning: when training inputs coincide, when the solution blows up, does not reach
             the last time, or its kernel loses positive definiteness on the training points.
 
-    Works under ``jit`` and ``vmap``, not under ``grad``. Everything is brought to the dtype to
-    which the parameters, the inputs and the model's output promote.
+    Works under ``jit`` and ``vmap``, not under ``grad`` or ``jvp``. Everything is brought to the
+    dtype to which the parameters, the inputs and the model's output promote, or to float32 if
+    that is half precision.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=2)
@@ -208,16 +203,18 @@ def truncated_flow(
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times).astype(data.y.dtype)
     length = _length(order, indicator=validation.flag("indicator", indicator))
-    rows = len(data.X) + (0 if data.X_test is None else len(data.X_test))
-    sized = (model, data.params, data.X, rows, data.outputs)
-    tile, blocks = jets.room(*sized, len(times), order, length, memory_limit)
+    sized = (model, data.params, data.X, data.X_test, data.outputs, len(times))
+    tile, blocks = jets.room(*sized, order, length, memory_limit)
     warn_of_coinciding(data.X)
     traced = validation.is_traced(data, times)
     settings = Settings(
         order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs
     )
-    solve = compiled(_solve_jet, model, settings, tile, blocks)
-    return run(solve, settings, data.params, data.X, data.y, times, data.X_test)
+    solve = compiled(_solve_jet, model, settings, tile, blocks, sketch=_sketch_jet)
+    arguments = (data.params, data.X, data.y, times, data.X_test)
+    if traced:
+        arguments = undifferentiated("truncated_flow", arguments)
+    return run(solve, settings, *arguments)
 
 
 def _length(order: int, *, indicator: bool) -> int:
@@ -248,13 +245,14 @@ def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], 
     checked = {
         r: validation.floating_array(f"K[{r}]", K[r], first + later * (r - 1)) for r in sorted(K)
     }
-    dtype = jnp.result_type(*checked.values())
+    dtype = validation.at_least_single(jnp.result_type(*checked.values()))
     kernels = {
         r: kernel.astype(dtype).reshape(flat[:1] + flat[1:] * (r - 1))
         for r, kernel in checked.items()
     }
-    _check_symmetric(kernels[2][: flat[1]])
-    return order, kernels, outputs, float(jnp.finfo(second.dtype).eps)
+    rounding = float(jnp.finfo(second.dtype).eps)
+    _check_symmetric(kernels[2][: flat[1]], rounding)
+    return order, kernels, outputs, rounding
 
 
 def _is_semidefinite(kernel: Array, rounding: float) -> bool:
@@ -276,11 +274,12 @@ def _is_semidefinite(kernel: Array, rounding: float) -> bool:
     return False
 
 
-def _check_symmetric(kernel: Array) -> None:
+def _check_symmetric(kernel: Array, rounding: float) -> None:
     if validation.is_traced(kernel):
         return
     square = np.asarray(kernel)
-    if np.abs(square - square.T).max() > _ROUNDING * np.abs(square).max():
+    allowed = max(_SYMMETRY, _ROUNDINGS * rounding) * np.abs(square).max()
+    if np.abs(square - square.T).max() > allowed:
         raise ValueError("K[2] must be symmetric on the training points, and is not")
 
 
@@ -341,3 +340,11 @@ def _solve_jet(
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)
     return solve(settings, equations, start, predictions, kernel, y, times, data)
+
+
+def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[TruncatedSolution, Array]:
+    return _solve_from_kernels(settings._replace(solver="sketch"), *arguments)
+
+
+def _sketch_jet(model: Model, settings: Settings, *arguments: Any) -> Any:
+    return _solve_jet(model, settings._replace(solver="sketch"), *arguments)

@@ -106,10 +106,28 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
 
 
 def _as_array(name: str, array: Any) -> Array:
+    refuse_kind(name, array)
+    if isinstance(array, (np.ndarray, np.generic)):
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
     try:
         return jnp.asarray(array)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} must be an array of floats, got {describe(array)}") from error
+
+
+def refuse_kind(name: str, array: Any) -> None:
+    """Raise ``TypeError`` for the arrays of NumPy that JAX does not hold, by their kind."""
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return
+    kind = None
+    if isinstance(array, np.ma.MaskedArray):
+        kind = "a masked array: fill or drop what is masked"
+    elif array.dtype in (np.longdouble, np.clongdouble) and np.dtype(float) != np.longdouble:
+        kind = f"{array.dtype}: convert it to 64 bits or fewer"
+    elif array.dtype == object:
+        kind = "one of Python objects: convert it"
+    if kind is not None:
+        raise TypeError(f"{name} must be an array of floats, got {kind}")
 
 
 def is_finite(array: Any) -> bool:
@@ -159,6 +177,11 @@ def is_single(number: Any) -> bool:
     """True for an array or a scalar of floats with fewer than 64 bits."""
     dtype = getattr(number, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8
+
+
+def at_least_single(dtype: Any) -> Any:
+    """The dtype, or float32 in place of half precision."""
+    return jnp.promote_types(dtype, jnp.float32)
 
 
 def random_key(name: str, key: Any) -> None:
