@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import kernels, truncation
+from benchmarks import kernels, room, truncation
 from benchmarks.timing import save
 
 
@@ -19,6 +19,10 @@ def main() -> None:
     for row in rows:
         print(_truncation_line(row))
     print(f"written to {save('truncation', rows)}")
+    rows = room.run()
+    for row in rows:
+        print(room.line(row))
+    print(f"written to {save('room', rows)}")
 
 
 def _truncation_line(row: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -38,6 +39,15 @@ def workspace(compiled: Any) -> int | None:
     if analysis is None:
         return None
     return int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process; ``ru_maxrss`` would count its parent's."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def environment() -> dict[str, Any]:

@@ -6,13 +6,11 @@ Whole runs start in a process of their own, so that the peak memory is theirs:
 
 import functools
 import json
-import resource
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 import nthlib as nth
-from benchmarks.timing import medians
+from benchmarks.timing import medians, peak_bytes
 from nthlib import jets
 
 DEPTH, HORIZON = 2, 20.0
@@ -66,15 +64,6 @@ def _digits(samples: int) -> tuple[Array, Array, Array | None]:
     return images[:samples], labels[:samples], rest if len(rest) else None
 
 
-def _peak_bytes() -> int:
-    """The largest resident memory of this process; ``ru_maxrss`` would count its parent's."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:  # not Linux
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
 def _child(samples: int, width: int, order: int) -> None:
     """Time the truncation alone, then compare it and the even order below with the network."""
     jax.config.update("jax_enable_x64", True)
@@ -84,7 +73,7 @@ def _child(samples: int, width: int, order: int) -> None:
     start = time.perf_counter()
     solution = nth.truncated_flow(net, params, X, y, times, order, X_test)
     seconds = time.perf_counter() - start
-    peak = _peak_bytes()
+    peak = peak_bytes()
     row = {
         "kind": "run", "n": samples, "m": width, "H": DEPTH, "order": order, "t": HORIZON,
         "seconds": seconds, "peak_bytes": peak, "steps": int(solution.steps),

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import validation
-from nthlib.finite_width import check_memory, warn_unless_finite
+from nthlib.finite_width import warn_unless_finite
+from nthlib.memory import check_memory
 from nthlib.network import FullyConnected
 
 _EXHAUSTIVE_SUBSETS = 20_000
@@ -47,7 +48,8 @@ def sphere(
     """
     validation.random_key("key", key)
     n, dim = validation.whole_number("n", n, 1), validation.whole_number("dim", dim, 1)
-    check_memory(8 * n * dim, None, "a smaller n or dim")
+    # The points, their copy of length one, and what a singular value decomposition makes.
+    check_memory(8 * 4 * n * dim, None, "a smaller n or dim")
     points = jax.random.normal(key, (n, dim))
     points = points / jnp.linalg.norm(points, axis=1, keepdims=True)
     if smallest_singular_value is None:
@@ -84,6 +86,7 @@ def teacher_labels(
 
     Raises:
         TypeError, ValueError: naming the argument, also when all outputs are equal.
+        MemoryError: when the teacher or its units on all inputs would not fit.
 
     Warns:
         UserWarning: when the outputs hold NaN or infinity.
@@ -99,6 +102,8 @@ def teacher_labels(
     X, _ = validation.inputs(X, None, teacher.dim)
     if len(X) < 2:
         raise ValueError("X must hold at least two inputs to scale the labels")
+    units = (len(X) + teacher.dim + (teacher.depth - 1) * teacher.width + 1) * teacher.width
+    check_memory(8 * 2 * units, None, "a smaller teacher or fewer inputs")
     outputs = teacher(teacher.init(key, X.dtype), X)
     warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
     spread = outputs.std()
@@ -252,6 +257,7 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
 
     Raises:
         TypeError, ValueError: naming the argument.
+        MemoryError: when the pairs of inputs would not fit.
 
     >>> import jax.numpy as jnp, nthlib as nth
     >>> report = nth.check_inputs(jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]]), order=2)
@@ -260,6 +266,12 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     """
     order = validation.whole_number("order", order, 1)
     X = validation.floating_array("X", X, (None, None))
+    # The Gram matrix, and all pairs with what their eigenvalues are made of.
+    check_memory(8 * 7 * len(X) ** 2, None, "fewer rows of X")
+    for r in range(3, min(2 * order + 1, len(X)) + 1):
+        few = math.comb(len(X), r) <= _EXHAUSTIVE_SUBSETS
+        blocks = math.comb(len(X), r) if few else len(X)
+        check_memory(8 * 3 * blocks * r * r, None, "fewer rows of X, or a lower order")
     points = np.asarray(X, dtype=np.float64)
     # A power of two, which rounds nothing: squares of huge or tiny inputs leave the floats.
     scale = float(np.ldexp(1.0, int(np.frexp(np.abs(points).max())[1]) - 1))
@@ -271,9 +283,7 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     for r in range(2, min(2 * order + 1, len(points)) + 1):
         exact[r] = r == 2 or math.comb(len(points), r) <= _EXHAUSTIVE_SUBSETS
         candidates = (
-            np.array(list(itertools.combinations(range(len(points)), r)))
-            if exact[r]
-            else _extensions(subsets[r - 1], len(points))
+            _subsets(len(points), r) if exact[r] else _extensions(subsets[r - 1], len(points))
         )
         subset = candidates[np.argmin(_least_eigenvalues(gram, candidates))]
         subsets[r] = tuple(int(row) for row in subset)
@@ -287,6 +297,12 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
         lower_bound=scale * _least_singular_value(points),
         tolerance=_COINCIDE * float(norms.max()),
     )
+
+
+def _subsets(n: int, r: int) -> np.ndarray:
+    if r == 2:  # there can be millions of pairs, which must not be Python's tuples
+        return np.column_stack(np.triu_indices(n, 1))
+    return np.array(list(itertools.combinations(range(n), r)))
 
 
 def _extensions(subset: tuple[int, ...], n: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from nthlib import losses, progress, validation
+from nthlib.blocks import Blocks
 from nthlib.compilation import compiled
 from nthlib.finite_width import kernels_of
 from nthlib.flow import (
@@ -67,7 +68,8 @@ def gradient_descent(
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
-        MemoryError: when the kernels at all returned steps would not fit.
+        MemoryError: before anything is allocated, when the kernels at all returned steps, or a
+            pass backward, would not fit.
 
     Warns:
         UserWarning: when training inputs coincide, when the descent diverged, or when a row
@@ -87,12 +89,14 @@ def gradient_descent(
     step, marks = _checked_step(step), _checked_steps(steps)
     data = training_data(model, params, X, y, X_test, loss)
     batch = _checked_batch(batch, key, len(data.X))
-    check_room(data, len(marks), order, "a list of fewer steps, or a lower order")
+    blocks = check_room(
+        model, data, len(marks), order, 6, "a list of fewer steps, or a lower order"
+    )
     warn_of_coinciding(data.X)
 
     step = jnp.asarray(step, data.y.dtype)
     traced = validation.is_traced(data, step, key)
-    descend = compiled(_descend, model, order, loss, batch, data.outputs, not traced)
+    descend = compiled(_descend, model, order, loss, batch, data.outputs, blocks, not traced)
     arguments = (data.params, data.X, data.y, step, np.asarray(marks), key, data.X_test)
     if traced:
         arguments = undifferentiated("gradient_descent", arguments)
@@ -151,6 +155,7 @@ def _descend(
     loss: losses.Loss,
     batch: int | None,
     outputs: int | None,
+    blocks: Blocks | None,
     show_progress: bool,
     params: PyTree,
     X: Array,
@@ -180,7 +185,7 @@ def _descend(
     def to_mark(state: Any, span: tuple[Array, Array]) -> tuple[Any, Any]:
         moved, last, overflowed = state
         moved = jax.lax.fori_loop(*span, move, moved)
-        found = kernels_of(model, add(params, moved), X, order, X_test)
+        found = kernels_of(model, add(params, moved), X, order, X_test, blocks)
         finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((moved, found))])
         overflowed = overflowed | ~finite.all()
         last = jax.tree.map(lambda old, new: jnp.where(overflowed, old, new), last, moved)

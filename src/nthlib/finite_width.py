@@ -1,33 +1,29 @@
 """The doors to the kernels of a network of finite width."""
 
-import functools
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import validation
+from nthlib.blocks import Blocks
 from nthlib.closed_forms import (
     CLOSED_ORDERS,
-    ROWS_AT_ONCE,
     closed_kernels,
     layer_kernel_matrices,
 )
-from nthlib.compilation import compiled, shape_of
+from nthlib.compilation import compiled
 from nthlib.lie_derivatives import lie_derivative_kernels, push_forward
+from nthlib.memory import check_memory
 from nthlib.model import check_model
 from nthlib.network import FullyConnected, Parameters, has_closed_forms
 from nthlib.outputs import Model, split_axes
+from nthlib.room import planned
 from nthlib.tangents import states
 
 Method = Literal["auto", "closed", "derivatives"]
-
-_MEMORY_SHARE = 0.5
-_FALLBACK_MEMORY = 8 * 2**30
 
 
 def kernels(
@@ -56,7 +52,8 @@ def kernels(
         method: "closed" (a FullyConnected: closed forms up to order 4, differentiated along
             the fields beyond), "derivatives" (any model), or "auto", which takes the closed
             form where there is one.
-        memory_limit: bytes the request may need; half of the machine's memory by default.
+        memory_limit: bytes the request may need; half of the machine's memory by default. What
+            does not fit at once is computed in blocks of samples, which takes longer.
 
     Returns:
         A dict {1: (N,), 2: (N, n), 3: (N, n, n), ..} in the dtype of the model's output, to
@@ -84,12 +81,10 @@ def kernels(
     outputs = check_model(model, params, X, X_test)
     closed = _use_closed_form(model, order, method)
     rows = len(X) if X_test is None else len(X) + len(X_test)
-    numbers = _numbers_needed(model, params, X, rows, order, outputs or 1, closed=closed)
-    check_memory(
-        X.dtype.itemsize * numbers, memory_limit, "fewer samples, a lower order or float32"
-    )
+    blocks, needed = planned(model, params, X, rows, order, outputs, memory_limit, closed=closed)
+    check_memory(needed, memory_limit, "fewer samples, a lower order or float32")
     route = _closed_kernels if closed else _derivative_kernels
-    flat, finite = compiled(_with_finiteness, route, model, order)(params, X, X_test)
+    flat, finite = compiled(_with_finiteness, route, model, order, blocks)(params, X, X_test)
     warn_unless_finite(finite, "the kernels", "X or params are")
     return {r: split_axes(kernel, range(r), outputs) for r, kernel in flat.items()}
 
@@ -112,6 +107,7 @@ def layer_kernels(
 
     Raises:
         TypeError, ValueError: naming the argument, for a wrong shape, type or value.
+        MemoryError: before anything is allocated, with the estimated size.
 
     Warns:
         UserWarning: when a kernel holds NaN or infinity.
@@ -128,6 +124,9 @@ def layer_kernels(
         )
     X, _ = validation.inputs(X, None, net.dim)
     check_model(net, params, X)
+    # Two Gram matrices make each layer's, and the stack is a copy.
+    numbers = 2 * (net.depth + 2) * len(X) ** 2 + 4 * len(X) * net.width * net.depth
+    check_memory(X.dtype.itemsize * numbers, None, "fewer samples or float32")
     layers = compiled(_layer_kernels, net)(params, X)
     warn_unless_finite(jnp.isfinite(layers).all(), "the layer kernels", "X or params are")
     return layers
@@ -139,9 +138,13 @@ def _layer_kernels(net: FullyConnected, params: Parameters, X: Array) -> Array:
 
 
 def _with_finiteness(
-    route: Callable[..., dict[int, Array]], model: Model, order: int, *arguments: Any
+    route: Callable[..., dict[int, Array]],
+    model: Model,
+    order: int,
+    blocks: Blocks | None,
+    *arguments: Any,
 ) -> tuple[dict[int, Array], Array]:
-    flat = route(model, order, *arguments)
+    flat = route(model, order, blocks, *arguments)
     # Among what is compiled: a second pass over the kernels, or a copy, could be large.
     return flat, jnp.stack([jnp.isfinite(kernel).all() for kernel in flat.values()]).all()
 
@@ -158,16 +161,41 @@ def warn_unless_finite(finite: Any, what: str, large: str, level: int = 3) -> No
 
 
 def kernels_of(
-    model: Model, params: PyTree, X: Array, order: int, X_test: Array | None = None
+    model: Model,
+    params: PyTree,
+    X: Array,
+    order: int,
+    X_test: Array | None = None,
+    blocks: Blocks | None = None,
 ) -> dict[int, Array]:
     """:func:`kernels` without its checks and with flat indices, for use inside compiled code."""
-    if _use_closed_form(model, order, "auto"):
-        return _closed_kernels(model, order, params, X, X_test)
-    return _derivative_kernels(model, order, params, X, X_test)
+    closed = _use_closed_form(model, order, "auto")
+    route = _closed_kernels if closed else _derivative_kernels
+    return route(model, order, blocks, params, X, X_test)
+
+
+def room_of_kernels(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    rows: int,
+    order: int,
+    outputs: int | None,
+    limit: int | None,
+    alternative: str,
+    beside: int,
+    tangents: int = 0,
+) -> Blocks | None:
+    """The blocks for :func:`kernels_of`; raises ``MemoryError`` where none fits."""
+    closed = _use_closed_form(model, order, "auto")
+    settings: Any = {"closed": closed, "beside": beside, "tangents": tangents}
+    blocks, needed = planned(model, params, X, rows, order, outputs, limit, **settings)
+    check_memory(needed, limit, alternative)
+    return blocks
 
 
 def _closed_kernels(
-    model: Model, order: int, params: Any, X: Array, X_test: Array | None
+    model: Model, order: int, blocks: Blocks | None, params: Any, X: Array, X_test: Array | None
 ) -> dict[int, Array]:
     assert has_closed_forms(model)
     if order <= CLOSED_ORDERS:
@@ -181,9 +209,9 @@ def _closed_kernels(
 
 
 def _derivative_kernels(
-    model: Model, order: int, params: Any, X: Array, X_test: Array | None
+    model: Model, order: int, blocks: Blocks | None, params: Any, X: Array, X_test: Array | None
 ) -> dict[int, Array]:
-    return lie_derivative_kernels(model, params, X, order, X_test)
+    return lie_derivative_kernels(model, params, X, order, X_test, blocks)
 
 
 def _use_closed_form(model: Model, order: int, method: str) -> bool:
@@ -197,77 +225,3 @@ def _use_closed_form(model: Model, order: int, method: str) -> bool:
             '"derivatives"'
         )
     return method != "derivatives" and has_closed_forms(model)
-
-
-def _numbers_needed(
-    model: Model, params: PyTree, X: Array, rows: int, order: int, outputs: int, *, closed: bool
-) -> int:
-    """Numbers held at the peak: the kernels, and what each method keeps beside them."""
-    n = len(X) * outputs
-    output = sum(rows * outputs * n ** (level - 1) for level in range(1, order + 1))
-    parameters = int(sum(jnp.size(leaf) for leaf in jax.tree.leaves(params)))
-    if order == 1:
-        return output
-    if not (closed and has_closed_forms(model)):
-        # A field and a tangent of the parameters for every direction taken at once, and what
-        # every row keeps for each; each further order carries a tangent of all that. The
-        # kernels are held twice: their new axis is made first and moved last.
-        fields = (n + order) * parameters + n * rows * _kept_for_a_row(model, params, X)
-        return 2 * output + 2 ** (order - 2) * fields
-    states = 4 * rows * model.width * model.depth
-    if order == 2:
-        return output + states
-    if order == 3:
-        return 2 * output + states + 4 * ROWS_AT_ONCE * model.width * model.depth
-    # ∇³f and the Gram matrix of all pairs beside the result, and the tangents; each further
-    # order carries a tangent of all that.
-    fourth = 3 * rows * n**3 + 5 * n * n * model.width * model.depth
-    return output + 2 ** (order - 4) * (fourth + states + parameters)
-
-
-def _kept_for_a_row(model: Model, params: PyTree, X: Array) -> int:
-    """Numbers that a backward pass keeps for each row, counted without computing any."""
-
-    def kept(rows: int) -> int:
-        inputs = jax.ShapeDtypeStruct((rows, *X.shape[1:]), X.dtype)
-        pullback = shape_of(functools.partial(_pullback, model), params, inputs)
-        return sum(leaf.size for leaf in jax.tree.leaves(pullback))
-
-    return max(kept(2) - kept(1), 0)
-
-
-def _pullback(model: Model, params: PyTree, X: Array) -> Any:
-    return jax.vjp(lambda theta: model(theta, X), params)[1]
-
-
-def check_memory(needed: int, limit: int | None, alternative: str) -> None:
-    """Raise ``MemoryError`` when a request needs more bytes than the limit allows."""
-    limit = memory_available() if limit is None else limit
-    limit = validation.whole_number("memory_limit", limit, 1)
-    if needed > limit:
-        raise MemoryError(
-            f"this needs about {_as_size(needed)}, over the memory_limit of {_as_size(limit)}; "
-            f"try {alternative}"
-        )
-
-
-def memory_available() -> int:
-    """The bytes that a request may take where the caller sets no limit."""
-    return int(_MEMORY_SHARE * _physical_memory())
-
-
-def _physical_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return _FALLBACK_MEMORY
-
-
-def _as_size(count: float) -> str:
-    if count >= 2**60:
-        return "over a million TiB"
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError("unreachable")

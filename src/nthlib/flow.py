@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import losses, progress, validation
+from nthlib.blocks import Blocks, sizes
 from nthlib.compilation import compiled, shape_of
-from nthlib.finite_width import check_memory, kernels_of, warn_unless_finite
+from nthlib.finite_width import kernels_of, room_of_kernels, warn_unless_finite
 from nthlib.integration import Solver, integrate
 from nthlib.model import check_model, undifferentiated
 from nthlib.network import has_closed_forms
@@ -89,7 +90,8 @@ def gradient_flow(
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
-        MemoryError: when the kernels at all times would not fit.
+        MemoryError: before anything is allocated, when the kernels at all times, the solver or a
+            pass backward would not fit.
 
     Warns:
         UserWarning: when training inputs coincide, when the last time was not reached, or when
@@ -111,11 +113,12 @@ def gradient_flow(
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times, data.y.dtype)
-    check_room(data, len(times), order, "fewer times, or a lower order")
+    # Dopri8 keeps fourteen velocities of the parameters.
+    blocks = check_room(model, data, len(times), order, 16, "fewer times, or a lower order")
     warn_of_coinciding(data.X)
 
     traced = validation.is_traced(data, times)
-    settings = (model, order, loss, rtol, max_steps, not traced, data.outputs)
+    settings = (model, order, loss, rtol, max_steps, not traced, data.outputs, blocks)
     solve = compiled(_solve, *settings, sketch=_sketch)
     arguments = (data.params, data.X, data.y, times, data.X_test)
     if traced:
@@ -186,12 +189,22 @@ def training_data(
     return TrainingData(params, X, X_test, y.reshape(-1), outputs)
 
 
-def check_room(data: TrainingData, rows: int, order: int, alternative: str) -> None:
-    """Raise ``MemoryError`` when the kernels at all returned times would not fit."""
-    n = len(data.y)
-    flat = n + (0 if data.X_test is None else len(data.X_test) * (data.outputs or 1))
-    numbers = rows * flat * sum(n ** (r - 1) for r in range(1, order + 1))
-    check_memory(data.X.dtype.itemsize * numbers, None, alternative)
+def check_room(
+    model: Model, data: TrainingData, times: int, order: int, copies: int, alternative: str
+) -> Blocks | None:
+    """The blocks of the kernels on the way; raises ``MemoryError`` when a run would not fit.
+
+    Counted beside them are the kernels at all returned times, ``copies`` of the parameters that
+    the method of integration holds, and what a pass backward through all samples keeps.
+    """
+    n, outputs = len(data.y), data.outputs or 1
+    samples = len(data.X) + (0 if data.X_test is None else len(data.X_test))
+    returned = times * samples * outputs * sum(n ** (r - 1) for r in range(1, order + 1))
+    backward = sizes(model, data.params, data.X, samples, 1, outputs)
+    beside = returned + copies * backward.parameters + 2 * len(data.X) * backward.kept
+    return room_of_kernels(
+        model, data.params, data.X, samples, order, data.outputs, None, alternative, beside
+    )
 
 
 def warn_of_coinciding(X: Array) -> None:
@@ -213,6 +226,7 @@ def _solve(
     max_steps: int,
     show_progress: bool,
     outputs: int | None,
+    blocks: Blocks | None,
     params: PyTree,
     X: Array,
     y: Array,
@@ -231,7 +245,7 @@ def _solve(
         return motion
 
     def observe(moved: PyTree, data: Any) -> dict[int, Array]:
-        return kernels_of(model, add(params, moved), data[0], order, X_test)
+        return kernels_of(model, add(params, moved), data[0], order, X_test, blocks)
 
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     trajectory = integrate(

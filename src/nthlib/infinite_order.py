@@ -12,12 +12,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from nthlib.compilation import compiled
 from nthlib.finite_width import kernels_of
 from nthlib.network import FullyConnected, Parameters
+from nthlib.room import planned
 
 MOST_DIRECTIONS = 3
 _STEPS = (0.6, 0.45, 0.33, 0.25, 0.19)
 _REACH = 7.5
 _TOLERANCE = 1e-5
-_NODES_AT_ONCE = 256
+# Nodes of the quadrature whose kernels are held at once, and the numbers that these may take.
+_NODES_AT_ONCE, _NUMBERS_AT_ONCE = 256, 2**25
 
 
 class LimitEstimate(NamedTuple):
@@ -87,6 +89,13 @@ def _expectation(net: FullyConnected, X: Array, order: int, step: float) -> Arra
     )
 
 
+def numbers_for_one(net: FullyConnected, X: Array, order: int) -> int:
+    """Numbers held while the kernels of one such network are computed."""
+    params = jax.eval_shape(lambda: net.init(jax.random.key(0), X.dtype))
+    needed = planned(net, params, X, len(X), order, None, None, closed=True)[1]
+    return needed // max(4, X.dtype.itemsize)
+
+
 def _weighted_sum(
     activation: Any,
     order: int,
@@ -110,10 +119,12 @@ def _weighted_sum(
     def add(total: Array, nodes: tuple[Array, Array]) -> tuple[Array, None]:
         return total + jax.vmap(of_node)(nodes).sum(0), None
 
-    padding = -len(chances) % _NODES_AT_ONCE
+    each = len(heights) * numbers_for_one(unit, X, order)
+    at_once = max(1, min(_NODES_AT_ONCE, _NUMBERS_AT_ONCE // each))
+    padding = -len(chances) % at_once
     chunks = (
-        jnp.pad(weights, ((0, padding), (0, 0))).reshape(-1, _NODES_AT_ONCE, X.shape[1]),
-        jnp.pad(chances, (0, padding)).reshape(-1, _NODES_AT_ONCE),
+        jnp.pad(weights, ((0, padding), (0, 0))).reshape(-1, at_once, X.shape[1]),
+        jnp.pad(chances, (0, padding)).reshape(-1, at_once),
     )
     total, _ = jax.lax.scan(add, jnp.zeros((len(X),) * order, X.dtype), chunks)
     return total

@@ -7,15 +7,17 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import validation
 from nthlib.activations import relu
-from nthlib.finite_width import check_memory, warn_unless_finite
+from nthlib.finite_width import warn_unless_finite
 from nthlib.gaussian import pair_expectations
 from nthlib.infinite_order import (
     MOST_DIRECTIONS,
     LimitEstimate,
     average_of_wide_networks,
     directions,
+    numbers_for_one,
     one_layer_expectation,
 )
+from nthlib.memory import check_memory
 from nthlib.network import FullyConnected, require_own_law
 
 
@@ -68,12 +70,30 @@ def limit_kernel(
     if not np.asarray(X).any(axis=1).all():
         raise ValueError("X must not hold a zero row")
     _require_smooth(net, order)
-    check_memory(X.dtype.itemsize * len(X) ** order, None, "a lower order or fewer rows of X")
+    check_memory(
+        X.dtype.itemsize * _numbers_needed(net, X, order),
+        None,
+        "a lower order or fewer rows of X",
+    )
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
         kernel = _limit_kernel_of(net, X, order, key)
         warn_unless_finite(jnp.isfinite(kernel).all(), "the limiting kernel", "X or sigma_w are")
         return kernel
+
+
+def _numbers_needed(net: FullyConnected, X: Array, order: int) -> int:
+    """Numbers held at the peak, the limit itself among them."""
+    n = len(X)
+    if order % 2 == 1:
+        return n**order
+    if order == 2:
+        # Two matrices a layer and some at work, and the pairs above the diagonal with what the
+        # expectation makes of them.
+        return (2 * net.depth + 10) * n * n
+    # A sum of single units, whose chunks keep to a bound unless one unit exceeds it.
+    unit = FullyConnected(net.dim, 1, 1, net.activation)
+    return (order // 2 + 1) * numbers_for_one(unit, X, order)
 
 
 def _limit_kernel_of(net: FullyConnected, X: Array, order: int, key: PRNGKeyArray | None) -> Array:
@@ -113,6 +133,7 @@ def limit_kernel_estimate(
 
     Raises:
         TypeError, ValueError: naming the argument, such as an odd order or a missing key.
+        MemoryError: when the kernels of so many networks would not fit.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=2, width=1, depth=2)
@@ -132,6 +153,10 @@ def limit_kernel_estimate(
     _require_smooth(net, order)
     width = validation.whole_number("width", width, 1)
     draws = validation.whole_number("draws", draws, 2)
+    wide = FullyConnected(net.dim, 2 * width, net.depth, net.activation)
+    parameters = 2 * width * (net.dim + (net.depth - 1) * 2 * width + 1)
+    numbers = (draws + 4) * len(X) ** order + 2 * parameters + numbers_for_one(wide, X, order)
+    check_memory(X.dtype.itemsize * numbers, None, "fewer draws, a smaller width or fewer rows")
     return average_of_wide_networks(net, X, order, key, width, draws)
 
 

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from nthlib.closed_forms import closed_kernels
-from nthlib.network import has_closed_forms
-from nthlib.outputs import Model, field, field_labels, flat_outputs
+from nthlib.blocks import Blocks, parameter_count
+from nthlib.finite_width import kernels_of, room_of_kernels
+from nthlib.memory import bytes_allowed, check_memory
+from nthlib.outputs import Model, flat_outputs, numbers_per_sample
 from nthlib.signature import Pushed
 
 
@@ -85,20 +86,11 @@ def push(
     return direction, moved
 
 
-def tangent_kernel(model: Model, theta: PyTree, X: Array, X_test: Array | None) -> Array:
-    """K^(2), (N, n): layer by layer for a ``FullyConnected``, else a column at a time."""
-    if has_closed_forms(model):
-        return closed_kernels(model, theta, X, 2, X_test)[2]
-    everything = X if X_test is None else jnp.concatenate([X, X_test])
-
-    def predictions(parameters: PyTree) -> Array:
-        return flat_outputs(model, parameters, everything)
-
-    def column(label: tuple[Array, Array]) -> Array:
-        moved: Array = jax.jvp(predictions, (theta,), (field(model, theta, *label),))[1]
-        return moved
-
-    return jax.lax.map(column, field_labels(model, theta, X)).T
+def tangent_kernel(
+    model: Model, theta: PyTree, X: Array, X_test: Array | None, blocks: Blocks | None = None
+) -> Array:
+    """K^(2), (N, n): layer by layer for a ``FullyConnected``, else in blocks."""
+    return kernels_of(model, theta, X, 2, X_test, blocks)[2]
 
 
 def in_tiles(model: Model, size: int) -> Model:
@@ -109,6 +101,37 @@ def in_tiles(model: Model, size: int) -> Model:
         return jax.lax.map(one, X, batch_size=size)
 
     return tiled
+
+
+def room(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    X_test: Array | None,
+    outputs: int | None,
+    times: int,
+    order: int,
+    length: int,
+    limit: int | None,
+) -> tuple[int | None, Blocks | None]:
+    """How many samples to take at a time, None for all, and the blocks of the kernels.
+
+    ``length`` displacements are carried. Raises when a single sample would be too many.
+    """
+    rows = len(X) + (0 if X_test is None else len(X_test))
+    flat, n = rows * (outputs or 1), len(X) * (outputs or 1)
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    fixed = times * flat * (n + 1) + 16 * (length * parameter_count(params) + flat)
+    sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
+    alternative = "fewer samples, fewer times, a lower order or float32"
+    check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
+    # The Taylor arithmetic of the kernel carries the tangents that one of this order does; the
+    # kernel is looked at between two steps, when no sample's numbers are held.
+    blocks = room_of_kernels(
+        model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=order - 2
+    )
+    tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
+    return None if tile >= rows else int(tile), blocks
 
 
 def start_of_jet(params: PyTree, length: int) -> tuple[PyTree, ...]:
@@ -150,11 +173,16 @@ def kernel_of_jet(
     moved: tuple[PyTree, ...],
     data: tuple[PyTree, Array, Array | None],
     order: int,
+    blocks: Blocks | None = None,
 ) -> Array:
     """K̃^(2), (N, n), as the Taylor polynomial of K^(2) at ε = 1."""
     params, X, X_test = data
     curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: order - 2])]
-    return sum(taylor_coefficients(lambda theta: tangent_kernel(model, theta, X, X_test), curve))
+
+    def kernel(theta: PyTree) -> Array:
+        return tangent_kernel(model, theta, X, X_test, blocks)
+
+    return sum(taylor_coefficients(kernel, curve))
 
 
 def _size(params: PyTree) -> float:

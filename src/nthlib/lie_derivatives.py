@@ -2,7 +2,8 @@
 
 K^(r+1)(.., β) is the derivative of K^(r) along V_β = ∇f_β, and the field itself is
 differentiated at the next order because it is evaluated inside the function that is
-pushed forward. Slow next to the closed forms, general, and their independent check. The field
+pushed forward. K^(2) is computed in blocks of directions and rows, the others one direction at a
+time. Slow next to the closed forms, general, and their independent check. The field
 of a sample is the gradient of the model on that row alone, so that a model must not mix rows.
 Several outputs of a sample count as rows of their own, see ``nthlib.outputs``.
 """
@@ -13,19 +14,57 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from nthlib.outputs import Model, field, field_labels, flat_outputs
+from nthlib.blocks import Blocks, in_blocks
+from nthlib.outputs import Model, field, flat_outputs, outputs_of
 
 
 def lie_derivative_kernels(
-    model: Model, params: PyTree, X: Array, order: int, X_test: Array | None = None
+    model: Model,
+    params: PyTree,
+    X: Array,
+    order: int,
+    X_test: Array | None = None,
+    blocks: Blocks | None = None,
 ) -> dict[int, Array]:
-    """K^(1), .., K^(order) of ``model``, with flat indices: (N C, n C, ..) for C outputs."""
+    """K^(1), .., K^(order) of ``model``, with flat indices: (N C, n C, ..) for C outputs.
+
+    Everything is taken at once unless ``blocks`` are given.
+    """
     everything = X if X_test is None else jnp.concatenate([X, X_test])
+    chosen = blocks or Blocks(len(X) * outputs_of(model, params, X), len(everything))
+    predictions = in_blocks(lambda Z: model(params, Z), everything, chosen.rows).reshape(-1)
+    if order == 1:
+        return {1: predictions}
 
-    def predictions(theta: PyTree) -> Array:
-        return flat_outputs(model, theta, everything)
+    def second(theta: PyTree) -> Array:
+        return tangent_kernel(model, theta, everything, X, chosen)
 
-    return push_forward(predictions, 1, model, params, X, order)
+    return {1: predictions} | push_forward(second, 2, model, params, X, order)
+
+
+def tangent_kernel(
+    model: Model, theta: PyTree, rows: Array, columns: Array, blocks: Blocks
+) -> Array:
+    """K^(2) between two sets of inputs with flat indices, (N C, n C), a block at a time.
+
+    The fields of some columns are held while all rows, some at a time, are moved along them.
+    """
+    outputs = outputs_of(model, theta, columns)
+
+    def of_directions(indices: Array) -> Array:
+        fields = jax.vmap(lambda index: field(model, theta, columns, index))(indices)
+
+        def of_rows(some: Array) -> Array:
+            def along(direction: PyTree) -> Array:
+                moved = jax.jvp(lambda t: flat_outputs(model, t, some), (theta,), (direction,))[1]
+                return moved.reshape(len(some), outputs)
+
+            return jax.vmap(along, out_axes=1)(fields)
+
+        moved = in_blocks(of_rows, rows, blocks.rows)
+        return jnp.moveaxis(moved, 1, 0).reshape(len(indices), -1)
+
+    return in_blocks(of_directions, jnp.arange(len(columns) * outputs), blocks.directions).T
 
 
 def push_forward(
@@ -39,24 +78,22 @@ def push_forward(
     """K^(level), .., K^(order) from K^(level) as a function of the parameters."""
     kernels = {level: kernel(params)}
     for higher in range(level + 1, order + 1):
-        kernel = _pushed_along_fields(kernel, model, X, batched=higher == 2)
+        kernel = _pushed_along_fields(kernel, model, X)
         kernels[higher] = kernel(params)
     return kernels
 
 
 def _pushed_along_fields(
-    kernel: Callable[[PyTree], Array], model: Model, X: Array, *, batched: bool
+    kernel: Callable[[PyTree], Array], model: Model, X: Array
 ) -> Callable[[PyTree], Array]:
     def pushed(theta: PyTree) -> Array:
-        labels = field_labels(model, theta, X)
-
-        def along(label: tuple[Array, Array]) -> Array:
-            tangent: Array = jax.jvp(kernel, (theta,), (field(model, theta, *label),))[1]
+        def along(index: Array) -> Array:
+            direction = field(model, theta, X, index)
+            tangent: Array = jax.jvp(kernel, (theta,), (direction,))[1]
             return tangent
 
-        # Only the innermost derivative runs over all directions at once: doing so at every
-        # level would hold n times the memory of the level below.
-        columns = jax.vmap(along)(labels) if batched else jax.lax.map(along, labels)
+        # One direction at a time: all at once would hold n times the memory of the level below.
+        columns = jax.lax.map(along, jnp.arange(len(X) * outputs_of(model, theta, X)))
         return jnp.moveaxis(columns, 0, -1)
 
     return pushed

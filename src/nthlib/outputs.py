@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from nthlib.compilation import shape_of
@@ -22,17 +21,18 @@ def flat_outputs(model: Model, params: PyTree, X: Array) -> Float[Array, " NC"]:
     return model(params, X).reshape(-1)
 
 
-def field_labels(model: Model, params: PyTree, X: Array) -> tuple[Array, Array]:
-    """For every flat index its input and the unit vector of its output, (nC, ..) and (nC, C)."""
-    outputs = shape_of(flat_outputs_of_one(model), params, X[0]).size
-    units = jnp.eye(outputs, dtype=X.dtype)
-    return jnp.repeat(X, outputs, axis=0), jnp.tile(units, (len(X), 1))
+def outputs_of(model: Model, params: PyTree, X: Array) -> int:
+    """How many outputs a sample has, from the shapes alone."""
+    return int(shape_of(flat_outputs_of_one(model), params, X[0]).size)
 
 
-def field(model: Model, params: PyTree, x: Array, unit: Array) -> PyTree:
-    """V = ∇f_c(x), the gradient of the output that ``unit`` picks."""
-    outputs, pull = jax.vjp(lambda theta: flat_outputs_of_one(model)(theta, x), params)
-    return pull(unit.astype(outputs.dtype))[0]
+def field(model: Model, params: PyTree, X: Array, index: Array) -> PyTree:
+    """V = ∇f of one flat index: of output index % C of the sample index // C."""
+    outputs, pull = jax.vjp(
+        lambda theta: flat_outputs_of_one(model)(theta, X[index // outputs_of(model, params, X)]),
+        params,
+    )
+    return pull(jax.nn.one_hot(index % outputs.size, outputs.size, dtype=outputs.dtype))[0]
 
 
 def flat_outputs_of_one(model: Model) -> Callable[[PyTree, Array], Array]:

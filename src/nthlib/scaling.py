@@ -16,7 +16,7 @@ from jaxtyping import Array, PRNGKeyArray
 from nthlib import validation
 from nthlib.cells import run_stamped
 from nthlib.fingerprint import fingerprint
-from nthlib.finite_width import check_memory
+from nthlib.memory import check_memory
 
 Measure = Callable[..., dict[str, Array]]
 Statistic = Literal["median", "mean", "rms", "p90"]
@@ -60,7 +60,8 @@ def sweep(
 
     Raises:
         TypeError, ValueError: naming the argument.
-        MemoryError: when so many seeds would not fit.
+        MemoryError: when so many seeds, or what the compiled measurement plans for them, would not
+            fit; before it runs.
 
     >>> import jax, nthlib as nth
     >>> def spread(width, key):
@@ -144,7 +145,7 @@ def _measure_width(
     keys = _keys(np.asarray(seeds, dtype=np.uint32), width)
     devices = jax.local_devices()[: len(seeds)]
     if len(devices) == 1:
-        return jax.jit(all_of)(keys)
+        return _within_memory(all_of, keys)
     return _on_devices(all_of, keys, devices)
 
 
@@ -167,7 +168,21 @@ def _on_devices(
         out_specs=shares,
         check_vma=False,  # nothing is exchanged between the devices
     )
-    return {name: value[:number] for name, value in jax.jit(sharded)(keys[places]).items()}
+    found = _within_memory(sharded, keys[places])
+    return {name: value[:number] for name, value in found.items()}
+
+
+def _within_memory(
+    function: Callable[[PRNGKeyArray], dict[str, Array]], keys: PRNGKeyArray
+) -> dict[str, Array]:
+    """Compile and run, or refuse what would not fit: only the compiler knows what it plans."""
+    program = jax.jit(function).lower(keys).compile()
+    plan = program.memory_analysis()
+    if plan is not None:
+        planned = plan.temp_size_in_bytes + plan.output_size_in_bytes
+        check_memory(int(planned), None, "a batch_size below the number of seeds")
+    found: dict[str, Array] = program(keys)
+    return found
 
 
 def _scalars(results: Any) -> dict[str, Array]:

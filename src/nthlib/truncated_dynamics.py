@@ -1,5 +1,6 @@
 """The truncated dynamics in whatever form: its solution, its integration, its honest end."""
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from nthlib import losses, progress, validation
 from nthlib.finite_width import warn_unless_finite
 from nthlib.frozen import Factors, eigendecomposition, frozen_predictions, zero_within
 from nthlib.integration import Solver, integrate, largest_rms
+from nthlib.memory import check_memory
 from nthlib.outputs import split_axes
 from nthlib.signature import Pushed
 
@@ -73,11 +75,26 @@ class Equations(NamedTuple):
     kernel: Callable[[Any, Any, int], Array]
 
 
+_LESS = "fewer times, fewer labellings or a lower order"
+
+
+def check_room(kernel: Array, y: Array, times: Array, size: int, *, implicit: bool) -> None:
+    """Raise ``MemoryError`` when a run from kernels with a state of this size would not fit."""
+    rows, n = kernel.shape
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    numbers = len(times) * rows * (n + 2) + 16 * (rows + size)
+    if implicit:  # the system's matrix, its factors and a copy of each
+        numbers += 4 * (rows + size) ** 2
+    check_memory(kernel.dtype.itemsize * numbers * math.prod(y.shape[1:]), None, _LESS)
+
+
 def frozen_solution(
     K: dict[int, Array], y: Array, times: Array, n: int, rounding: float
 ) -> TruncatedSolution:
     """The solution at p = 2 for mean square over n samples, exact."""
     kernel, extra = K[2], y.shape[1:]
+    numbers = 2 * len(times) * len(kernel) * math.prod(extra) + 4 * kernel.shape[1] ** 2
+    check_memory(kernel.dtype.itemsize * numbers, None, _LESS)
     predictions = frozen_predictions(kernel, K[1], y, times, n, rounding)
     # A view where possible: T copies of a constant could outgrow the memory.
     repeat: Any = jnp.broadcast_to if validation.is_traced(kernel) else np.broadcast_to

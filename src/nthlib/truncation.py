@@ -11,16 +11,17 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import jets, losses, signature, validation
+from nthlib.blocks import Blocks
 from nthlib.compilation import compiled
-from nthlib.finite_width import check_memory, memory_available
-from nthlib.flow import TrainingData, solver_settings, training_data, warn_of_coinciding
+from nthlib.flow import solver_settings, training_data, warn_of_coinciding
 from nthlib.frozen import factored
 from nthlib.model import undifferentiated
-from nthlib.outputs import Model, flat_outputs, numbers_per_sample
+from nthlib.outputs import Model, flat_outputs
 from nthlib.truncated_dynamics import (
     Equations,
     Settings,
     TruncatedSolution,
+    check_room,
     frozen_solution,
     run,
     solve,
@@ -84,6 +85,7 @@ def truncated_hierarchy(
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: before anything is allocated, with the estimated size.
 
     Warns:
         UserWarning: when K[2] is not positive semi-definite on the training points beyond
@@ -126,6 +128,7 @@ def truncated_hierarchy(
         rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], outputs)
         stiff = not traced and rate * float(times[-1]) > _STIFF
         solver = "implicit" if stiff else "explicit"
+    check_room(K[2], y, times, size, implicit=solver == "implicit")
     bar = not traced and y.ndim == 1
     settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs, rounding)
     solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
@@ -202,14 +205,15 @@ def truncated_flow(
     data = training_data(model, params, X, y, X_test, loss)
     times = validation.time_points(times, data.y.dtype)
     length = _length(order, indicator=validation.flag("indicator", indicator))
-    tile = _tile(model, data, len(times), length, memory_limit)
+    sized = (model, data.params, data.X, data.X_test, data.outputs, len(times))
+    tile, blocks = jets.room(*sized, order, length, memory_limit)
     warn_of_coinciding(data.X)
     traced = validation.is_traced(data, times)
     rounding = float(jnp.finfo(data.y.dtype).eps)
     settings = Settings(
         order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
     )
-    solve = compiled(_solve_jet, model, settings, tile, sketch=_sketch_jet)
+    solve = compiled(_solve_jet, model, settings, tile, blocks, sketch=_sketch_jet)
     arguments = (data.params, data.X, data.y, times, data.X_test)
     if traced:
         arguments = undifferentiated("truncated_flow", arguments)
@@ -291,27 +295,6 @@ def _checked_labels(y: Any, columns: int, outputs: int | None, loss: losses.Loss
     return y.reshape(columns, *y.shape[len(one) :])
 
 
-def _tile(
-    model: Model, data: TrainingData, times: int, length: int, limit: int | None
-) -> int | None:
-    """How many samples to take at a time, None for all; raises when one would be too many."""
-    X, n, params = data.X, len(data.y), data.params
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    rows = len(X) if data.X_test is None else len(X) + len(data.X_test)
-    flat = rows * (data.outputs or 1)
-    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
-    fixed = times * flat * (n + 1) + 16 * (length * parameters + flat)
-    sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
-    limit = memory_available() if limit is None else limit
-    check_memory(
-        X.dtype.itemsize * (fixed + sample),
-        limit,
-        "fewer samples, fewer times, a lower order or float32",
-    )
-    tile = (limit // X.dtype.itemsize - fixed) // sample
-    return None if tile >= rows else int(tile)
-
-
 def _largest_rate(kernel: Array, outputs: int | None) -> float:
     """λ_max / n."""
     columns = kernel.shape[1]
@@ -344,6 +327,7 @@ def _solve_jet(
     model: Model,
     settings: Settings,
     tile: int | None,
+    blocks: Blocks | None,
     params: PyTree,
     X: Array,
     y: Array,
@@ -352,12 +336,14 @@ def _solve_jet(
 ) -> tuple[TruncatedSolution, Array]:
     length = _length(settings.order, indicator=settings.indicator)
     equations = Equations(
-        functools.partial(jets.push_jet, model, tile), functools.partial(jets.kernel_of_jet, model)
+        functools.partial(jets.push_jet, model, tile),
+        functools.partial(jets.kernel_of_jet, model, blocks=blocks),
     )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
     kernel = None
     if settings.indicator:
-        kernel = factored(jets.tangent_kernel(model, params, X, X_test), settings.rounding)
+        matrix = jets.tangent_kernel(model, params, X, X_test, blocks)
+        kernel = factored(matrix, settings.rounding)
     start = jets.start_of_jet(params, length)
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)
