@@ -14,8 +14,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
 from nthlib import validation
-from nthlib.cells import run_stamped
-from nthlib.fingerprint import fingerprint
+from nthlib.cells import run_kept
 from nthlib.finite_width import check_memory
 
 Measure = Callable[..., dict[str, Array]]
@@ -92,20 +91,20 @@ def sweep(
         "batch_size": batch_size,
         "fixed": fixed,
     }
-    stamp = fingerprint(measure, fixed, options["seeds"], batch_size)
+    origin = (measure, fixed, options["seeds"], batch_size)
     name = getattr(measure, "__name__", "sweep")
-    rows = run_stamped(name, _measure_width, widths, options, stamp)
+    rows = run_kept(name, _measure_width, widths, options, origin)
     variables = {
         name: (("width", "seed"), np.stack([row[name] for row in rows])) for name in rows[0]
     }
     # What a reader needs to draw a cell again.
-    origin: dict[str, Any] = {
+    attrs: dict[str, Any] = {
         "key": "fold_in(key(seed), width)",
         "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
         "jax": jax.__version__,
         "nthlib": importlib.metadata.version("nthlib"),
     }
-    return xr.Dataset(variables, coords={"width": widths, "seed": numbers}, attrs=origin)
+    return xr.Dataset(variables, coords={"width": widths, "seed": numbers}, attrs=attrs)
 
 
 def _check_call(measure: Measure, fixed: dict[str, Any]) -> None:
