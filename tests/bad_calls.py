@@ -236,6 +236,13 @@ TABLE = {
         (lambda width, key: {"a": jnp.ones(2)}, TypeError, "must return a dict of scalars"),
         (lambda width, key: {"a": None}, TypeError, "must return a dict of scalars"),
         (lambda width, key: {}, (TypeError, ValueError), "must return"),
+        (lambda width, key: {"width": jax.random.normal(key)}, ValueError, "no result 'width'"),
+        (
+            lambda width, key: {"a": np.random.normal()},  # noqa: NPY002
+            ValueError,
+            "NumPy's global random state",
+        ),
+        (lambda width, key: {"a": 1.0}, ValueError, "must depend on its key"),
     ],
     (nth.sweep, "widths"): [
         *(([number], error, message) for number, error, message in WHOLE),

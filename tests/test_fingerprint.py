@@ -2,127 +2,142 @@
 
 import functools
 import inspect
+import threading
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from edits import EDITS, in_notebook
 from helpers import module_from_source
 
+import nthlib as nth
 from nthlib import fingerprint as module_under_test
 from nthlib.fingerprint import fingerprint, library_digest
 
-PRELUDE = (
-    "import functools\nimport types\nimport jax\nimport jax.numpy as jnp\nimport nthlib as nth\n"
-)
-CALL = "def measure(width, key):\n    return {'a': helper(1.0)}\n"
 
-# Sources in which EDITED goes from 1 to 2: each time the measured number changes.
-EDITS = {
-    "the function": "def measure(width, key):\n    return {'a': EDITED.0}\n",
-    "a constant": "C = EDITED\ndef measure(width, key):\n    return {'a': 1.0 * C}\n",
-    "an array": "C = jnp.ones(EDITED)\ndef measure(width, key):\n    return {'a': C.sum()}\n",
-    "a random key": (
-        "C = jax.random.key(EDITED)\n"
-        "def measure(width, key):\n    return {'a': jax.random.normal(C)}\n"
-    ),
-    "a helper": "def helper(x):\n    return EDITED * x\n" + CALL,
-    "a helper's helper": (
-        "def deep(x):\n    return EDITED * x\ndef helper(x):\n    return deep(x)\n" + CALL
-    ),
-    "a recursive helper": (
-        "def helper(x):\n    return EDITED * x if x < 9 else helper(x - 1)\n" + CALL
-    ),
-    "a jitted helper": ("@jax.jit\ndef helper(x):\n    return EDITED * x\n" + CALL),
-    "a vmapped helper": (
-        "def single(x):\n    return EDITED * x\nhelper = jax.vmap(single)\n" + CALL
-    ),
-    "a cached helper": ("@functools.lru_cache\ndef helper(x):\n    return EDITED * x\n" + CALL),
-    "a partial helper": (
-        "def scaled(c, x):\n    return c * x\nhelper = functools.partial(scaled, EDITED)\n" + CALL
-    ),
-    "a helper called in an inner function": (
-        "def helper(x):\n    return EDITED * x\n"
-        "def measure(width, key):\n"
-        "    def inner(x):\n        return helper(x)\n"
-        "    return {'a': inner(1.0)}\n"
-    ),
-    "a helper called in a comprehension": (
-        "def helper(x):\n    return EDITED * x\n"
-        "def measure(width, key):\n    return {'a': sum([helper(x) for x in (1.0, 2.0)])}\n"
-    ),
-    "the second of two lambdas": (
-        "def build(f, g):\n"
-        "    def measure(width, key):\n        return {'a': f(1.0) + g(1.0)}\n"
-        "    return measure\n"
-        "measure = build(\n    lambda x: x,\n    lambda x: EDITED * x,\n)\n"
-    ),
-    "a default argument": (
-        "C = EDITED\ndef measure(width, key, scale=C):\n    return {'a': 1.0 * scale}\n"
-    ),
-    "a network": (
-        "net = nth.FullyConnected(3, 8, EDITED)\n"
-        "def measure(width, key):\n    return {'a': 1.0 * net.depth}\n"
-    ),
-    "a function in a table": (
-        "TABLE = {\n    'f': lambda x: EDITED * x,\n}\n"
-        "def measure(width, key):\n    return {'a': TABLE['f'](1.0)}\n"
-    ),
-    "a method": (
-        "class Helper:\n    def value(self, x):\n        return EDITED * x\n"
-        "def measure(width, key):\n    return {'a': Helper().value(1.0)}\n"
-    ),
-    "a partial of the measure": (
-        "def plain(scale, width, key):\n    return {'a': 1.0 * scale}\n"
-        "measure = functools.partial(plain, EDITED)\n"
-    ),
-    "a function given to a partial": (
-        "def plain(f, width, key):\n    return {'a': f(1.0)}\n"
-        "measure = functools.partial(plain, lambda x: EDITED * x)\n"
-    ),
-}
-
-
-def measure_of(folder, source):
-    return module_from_source(folder, PRELUDE + source).measure
+def value(measure):
+    return float(measure(4, jax.random.key(0))["a"])
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_that_changes_the_number_changes_the_fingerprint(tmp_path, edit):
-    before, after = (
-        fingerprint(measure_of(tmp_path, EDITS[edit].replace("EDITED", constant)))
-        for constant in "12"
-    )
-    assert before != after
+def test_an_edit_that_changes_the_number_changes_the_fingerprint(edit):
+    before, after = (in_notebook(EDITS[edit].replace("EDITED", constant)) for constant in "12")
+    assert fingerprint(before) != fingerprint(after)
+    assert value(before) != value(after)
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_running_the_same_text_again_keeps_the_fingerprint(tmp_path, edit):
+def test_running_the_same_text_again_keeps_the_fingerprint(edit):
     """In a book the cell is run anew each time: a name that drifts would never hit the cache."""
     source = EDITS[edit].replace("EDITED", "1")
-    first, second = (fingerprint(measure_of(tmp_path, source)) for _ in range(2))
+    first, second = (fingerprint(in_notebook(source)) for _ in range(2))
     assert first == second
 
 
-def test_what_the_function_does_not_use_is_not_followed(tmp_path):
+def test_what_a_cell_of_a_notebook_does_not_use_is_not_followed():
     source = "UNUSED = EDITED\ndef other(x):\n    return EDITED * x\n"
     source += "def measure(width, key):\n    return 1\n"
-    before, after = (fingerprint(measure_of(tmp_path, source.replace("EDITED", c))) for c in "12")
+    before, after = (fingerprint(in_notebook(source.replace("EDITED", c))) for c in "12")
     assert before == after
+
+
+def test_of_a_module_the_whole_file_counts(tmp_path):
+    source = "def measure(width, key):\n    return eval('HIDDEN')\nHIDDEN = "
+    before, after = (fingerprint(module_from_source(tmp_path, source + c).measure) for c in "12")
+    assert before != after
 
 
 def test_functions_without_a_source_are_named():
     assert fingerprint(len) == fingerprint(len)
     assert fingerprint(len) != fingerprint(sum)
+    assert fingerprint(jnp.tanh) != fingerprint(jnp.sin)
 
 
-def test_wrappers_are_seen_through(tmp_path):
-    function = measure_of(tmp_path, EDITS["the function"].replace("EDITED", "1"))
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (1, True), (1, 1.0), (0.0, -0.0), ("1", 1), ((1,), [1]), ({1: 2}, {1: 3}), ((), None),
+        (np.float32(1), np.float64(1)), (np.ones(2), np.ones((2, 1))), (jnp.ones(2), np.ones(2)),
+        (jnp.asarray(1.0), jnp.float64(1.0) * jnp.ones(())), ((1, (2, 3)), ((1, 2), 3)),
+        (np.ma.array([1.0, 2.0]), np.ma.array([1.0, 2.0], mask=[0, 1])),
+        (jax.random.key(1, impl="rbg"), jax.random.key(1, impl="unsafe_rbg")),
+        (np.array([1, None]), np.array([2, None])), (2**70, 2**71),
+        (functools.partial(sum, start=1), functools.partial(sum, start=2)),
+    ],
+)  # fmt: skip
+def test_things_that_differ_are_told_apart(pair):
+    first, second = map(fingerprint, pair)
+    assert first != second
 
-    @functools.wraps(function)
-    def wrapper(*arguments):
-        return function(*arguments)
 
-    assert inspect.unwrap(wrapper) is function
-    assert fingerprint(wrapper) == fingerprint(function)
+def test_what_contains_itself_has_a_fingerprint():
+    def ring():
+        first: dict[str, object] = {"next": []}
+        first["next"].append(first)
+        return first
+
+    assert fingerprint(ring()) == fingerprint(ring())
+
+
+def test_a_long_chain_has_a_fingerprint():
+    chain = None
+    for link in range(5000):
+        chain = [link, chain]
+    assert fingerprint(chain) != fingerprint(chain[1])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [("(x for x in (1.0, 2.0))", "generator"), ("open('/dev/null')", "TextIOWrapper")],
+)
+def test_what_cannot_be_compared_is_refused_by_name(made, kind):
+    source = f"SOURCE = {made}\ndef measure(width, key):\n    return {{'a': next(SOURCE)}}\n"
+    measure = in_notebook(source)
+    with pytest.raises(TypeError, match=f"reaches SOURCE, of type {kind}, which cannot be"):
+        fingerprint(measure)
+    measure.__globals__["SOURCE"].close()
+
+
+def test_what_holds_no_number_is_accepted():
+    lock = threading.Lock()
+
+    def measure(case):
+        with lock:
+            return case
+
+    assert fingerprint(measure) == fingerprint(measure)
+    with open("/dev/null") as log:
+
+        class Helper:
+            file = log
+            scale = 1.0
+
+        assert fingerprint(lambda case: Helper.scale * case)  # the file is not used
+        with pytest.raises(TypeError, match="reaches file, of type TextIOWrapper"):
+            fingerprint(lambda case: Helper.file.write(case))
+
+
+def test_functions_and_objects_among_the_cases_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("NTH_CACHE", str(tmp_path / "cache"))
+
+    def build(c):
+        return lambda: c
+
+    assert nth.run_cells(lambda case: case(), [build(1)]) == [1]
+    assert nth.run_cells(lambda case: case(), [build(2), build(1)]) == [2, 1]
+
+
+def test_the_kind_of_random_keys_is_part_of_what_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("NTH_CACHE", str(tmp_path / "cache"))
+    found = []
+    for kind in ("threefry2x32", "rbg"):
+        with jax.default_prng_impl(kind):
+            found += nth.run_cells(lambda case: jax.random.normal(jax.random.key(case)), [3])
+            assert found[-1] == jax.random.normal(jax.random.key(3))
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ _NUMERICAL = (
     "jax_enable_x64",
     "jax_disable_most_optimizations",
     "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    "jax_numpy_dtype_promotion",
 )
 
 
@@ -35,8 +38,10 @@ def run_cells(measure: Callable[..., Any], cases: Iterable[Any], **fixed: Any) -
     The cases run through joblib: one after the other unless ``joblib.parallel_config``
     chooses processes or a cluster, or the environment names a Dask scheduler as
     ``NTH_SCHEDULER``. Where the environment names a folder ``NTH_CACHE``, finished cases are
-    kept there and reused until ``measure``, the functions it calls, the library, the
-    precision or an argument change; how many were is said on stderr.
+    kept there and reused until an argument, the precision, the library or something that
+    ``measure`` reaches changes: functions, classes, objects and constants as they are in
+    memory, and the files of imported modules that no installed package holds. Data files that
+    it reads do not count. How many were reused is said on stderr.
 
     Args:
         measure: a function of a case. What it and the functions it calls look up must be
@@ -48,7 +53,9 @@ def run_cells(measure: Callable[..., Any], cases: Iterable[Any], **fixed: Any) -
         What ``measure`` returned for each case, with NumPy arrays in the place of JAX's.
 
     Raises:
-        TypeError: when ``measure`` is not a function or ``cases`` not a list.
+        TypeError: when ``measure`` is not a function or ``cases`` not a list, or when cells are
+            to be kept that reach what cannot be compared from one run to the next, such as a
+            generator or an open file.
         RuntimeError: when another process holds another version of this library.
 
     >>> import nthlib as nth
@@ -62,24 +69,30 @@ def run_cells(measure: Callable[..., Any], cases: Iterable[Any], **fixed: Any) -
     if isinstance(cases, str) or not isinstance(cases, Iterable) or validation.axes(cases) == 0:
         raise TypeError(f"cases must be a list, got {validation.describe(cases)}")
     name = getattr(measure, "__name__", "cells")
-    return run_stamped(name, measure, list(cases), fixed, fingerprint(measure, fixed))
+    return run_kept(name, measure, list(cases), fixed, (measure, fixed))
 
 
-def run_stamped(
+def run_kept(
     name: str,
     measure: Callable[..., Any],
     cases: Sequence[Any],
     fixed: dict[str, Any],
-    stamp: str,
+    origin: tuple[Any, ...],
 ) -> list[Any]:
-    """:func:`run_cells` for a ``stamp`` that stands for all but the case in the cache."""
+    """:func:`run_cells` where a kept cell comes from ``origin``, its case and nothing else."""
     keep = _keeper()
     numerical = {setting: jax.config.values[setting] for setting in _NUMERICAL}
+    is_kept = bool(os.environ.get("NTH_CACHE"))
+    stamp = fingerprint(*origin) if is_kept else ""
     calls = [
-        (_Task(measure, case, fixed, numerical), f"{stamp} {joblib.hash(case)}", numerical)
+        (
+            _Task(measure, case, fixed, numerical),
+            f"{stamp} {fingerprint(case)}" if is_kept else "",
+            numerical,
+        )
         for case in cases
     ]
-    if os.environ.get("NTH_CACHE"):
+    if is_kept:
         known = sum(keep.check_call_in_cache(*call) for call in calls)
         tqdm.write(f"{name}: {known} of {len(calls)} cells from the cache", file=sys.stderr)
     with _engine():

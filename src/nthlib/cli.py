@@ -62,7 +62,8 @@ def nth(context: click.Context) -> None:
     """Run the chapters of an executable book, build its site, and check its claims.
 
     Works from anywhere inside the book. Only what is stale runs: a chapter whose text,
-    parameters, library, lock file or claims have changed since its last good run.
+    parameters, imported modules, library, lock file or claims have changed since its last
+    good run.
     `nth COMMAND --help` explains a command.
     """
     if context.invoked_subcommand is None:

@@ -14,13 +14,15 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, PRNGKeyArray
 
 from nthlib import validation
-from nthlib.cells import run_stamped
-from nthlib.fingerprint import fingerprint
+from nthlib.cells import run_kept
+from nthlib.independence import check_keys, depends, numpy_state
 from nthlib.memory import check_memory
 
 Measure = Callable[..., dict[str, Array]]
+_Program = Callable[[PRNGKeyArray], dict[str, Array]]
 Statistic = Literal["median", "mean", "rms", "p90"]
 
+_KEYS = "threefry2x32"  # of which a batch gives what each key gives alone
 _RESAMPLES = 2000
 _STATISTICS: dict[str, Callable[..., np.ndarray]] = {
     "median": np.median,
@@ -40,8 +42,10 @@ def sweep(
 ) -> xr.Dataset:
     """Measure at every width, over many independent draws at once.
 
-    ``measure(width, key, **fixed)`` returns a dict of scalars. It is compiled once a width
-    and vectorised over seeds, so it has to be a JAX function of ``key``. Where JAX has several
+    ``measure(width, key, **fixed)`` returns a dict of scalars, of the same names and types at
+    every width. It is compiled once a width and vectorised over seeds, so it has to be a JAX
+    function of ``key``: random numbers of NumPy would be the same for all seeds. What does
+    not depend on the key at all is measured with one seed. Where JAX has several
     devices, the seeds are shared out among them. Widths run as :func:`run_cells` runs its
     cases: through joblib, and with its cache of what is finished.
 
@@ -49,7 +53,9 @@ def sweep(
         measure: the function to measure with.
         widths: hidden widths, each at least 1.
         seeds: how many draws, or the seeds themselves; the key of seed s at width m is
-            ``fold_in(key(s), m)``, so that widths are independent of each other.
+            ``fold_in(key(s), m)``, so that widths are independent of each other. Keys are of
+            the implementation "threefry2x32" whatever JAX's default: with "rbg" a seed would
+            give another value beside other seeds.
         batch_size: seeds taken together; all by default. Less memory, a little slower.
         fixed: passed on to ``measure`` as they are.
 
@@ -59,7 +65,10 @@ def sweep(
         whether ``x64`` was on, and the versions of ``jax`` and ``nthlib``.
 
     Raises:
-        TypeError, ValueError: naming the argument.
+        TypeError, ValueError: naming the argument. That is ``measure`` when its names or types
+            differ from width to width, when it draws from NumPy's global state or with keys of
+            the implementation "rbg", or when several seeds are asked for and none of its
+            results depends on the key.
         MemoryError: when so many seeds, or what the compiled measurement plans for them, would not
             fit; before it runs.
 
@@ -93,20 +102,21 @@ def sweep(
         "batch_size": batch_size,
         "fixed": fixed,
     }
-    stamp = fingerprint(measure, fixed, options["seeds"], batch_size)
+    origin = (measure, fixed, options["seeds"], batch_size)
     name = getattr(measure, "__name__", "sweep")
-    rows = run_stamped(name, _measure_width, widths, options, stamp)
+    rows = run_kept(name, _measure_width, widths, options, origin)
+    _check_rows(widths, rows)
     variables = {
         name: (("width", "seed"), np.stack([row[name] for row in rows])) for name in rows[0]
     }
     # What a reader needs to draw a cell again.
-    origin: dict[str, Any] = {
-        "key": "fold_in(key(seed), width)",
+    attrs: dict[str, Any] = {
+        "key": f'fold_in(key(seed, impl="{_KEYS}"), width)',
         "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
         "jax": jax.__version__,
         "nthlib": importlib.metadata.version("nthlib"),
     }
-    return xr.Dataset(variables, coords={"width": widths, "seed": numbers}, attrs=origin)
+    return xr.Dataset(variables, coords={"width": widths, "seed": numbers}, attrs=attrs)
 
 
 def _check_call(measure: Measure, fixed: dict[str, Any]) -> None:
@@ -144,22 +154,47 @@ def _measure_width(
 
     keys = _keys(np.asarray(seeds, dtype=np.uint32), width)
     devices = jax.local_devices()[: len(seeds)]
-    if len(devices) == 1:
-        return _within_memory(all_of, keys)
-    return _on_devices(all_of, keys, devices)
+    if len(devices) > 1:
+        return _on_devices(all_of, keys, devices, batch_size)
+    return _run(all_of, keys, batch_size or len(seeds))
+
+
+def _run(function: _Program, keys: PRNGKeyArray, together: int) -> dict[str, Array]:
+    """``function`` of the keys, if every seed has numbers of its own in it."""
+    before = numpy_state()
+    traced = jax.jit(function).trace(keys)
+    if numpy_state() != before:
+        raise ValueError(
+            "measure must not draw from NumPy's global random state: it is asked once, and all "
+            "seeds get the same numbers; draw with jax.random and the key, or with "
+            "np.random.default_rng(number) what all seeds are to share"
+        )
+    program = traced.jaxpr.jaxpr
+    check_keys(program, together)
+    if keys.shape[0] > 1 and not any(depends(program, [True])):
+        raise ValueError(
+            "measure must depend on its key: all seeds would give the same results, as random "
+            "numbers of NumPy or Python do; draw with jax.random and the key, or ask for one seed"
+        )
+    compiled = traced.lower().compile()
+    plan = compiled.memory_analysis()  # only the compiler knows what it will hold
+    if plan is not None:
+        planned = plan.temp_size_in_bytes + plan.output_size_in_bytes
+        check_memory(int(planned), None, "a batch_size below the number of seeds")
+    found: dict[str, Array] = compiled(keys)
+    return found
 
 
 def _on_devices(
-    function: Callable[[PRNGKeyArray], dict[str, Array]],
-    keys: PRNGKeyArray,
-    devices: list[jax.Device],
+    function: _Program, keys: PRNGKeyArray, devices: list[jax.Device], batch_size: int | None
 ) -> dict[str, Array]:
     """``function`` of all keys, an equal share of them on every device.
 
     The last key fills up what the number of devices does not divide.
     """
     number = keys.shape[0]
-    places = np.minimum(np.arange(-(-number // len(devices)) * len(devices)), number - 1)
+    share = -(-number // len(devices))
+    places = np.minimum(np.arange(share * len(devices)), number - 1)
     shares = PartitionSpec("seeds")
     sharded = jax.shard_map(
         function,
@@ -168,36 +203,47 @@ def _on_devices(
         out_specs=shares,
         check_vma=False,  # nothing is exchanged between the devices
     )
-    found = _within_memory(sharded, keys[places])
+    found = _run(sharded, keys[places], batch_size or share)
     return {name: value[:number] for name, value in found.items()}
-
-
-def _within_memory(
-    function: Callable[[PRNGKeyArray], dict[str, Array]], keys: PRNGKeyArray
-) -> dict[str, Array]:
-    """Compile and run, or refuse what would not fit: only the compiler knows what it plans."""
-    program = jax.jit(function).lower(keys).compile()
-    plan = program.memory_analysis()
-    if plan is not None:
-        planned = plan.temp_size_in_bytes + plan.output_size_in_bytes
-        check_memory(int(planned), None, "a batch_size below the number of seeds")
-    found: dict[str, Array] = program(keys)
-    return found
 
 
 def _scalars(results: Any) -> dict[str, Array]:
     if not isinstance(results, dict) or not results:
         raise TypeError(f"measure must return a dict of scalars, got {type(results).__name__}")
     for name, value in results.items():
+        if not isinstance(name, str):
+            raise TypeError(f"measure must return a dict with names, but {name!r} is no string")
+        if name in ("width", "seed"):
+            raise ValueError(f"measure must name no result {name!r}: so an axis is called")
         if not isinstance(value, (jax.Array, np.generic, int, float)) or np.shape(value) != ():
             raise TypeError(f"measure must return a dict of scalars, but {name!r} is not one")
     return results
 
 
+def _check_rows(widths: Sequence[int], rows: Sequence[dict[str, Any]]) -> None:
+    first = rows[0]
+    for width, row in zip(widths, rows, strict=True):
+        if row.keys() != first.keys():
+            raise ValueError(
+                f"measure must return the same names at every width, got {', '.join(first)} at "
+                f"width {widths[0]} and {', '.join(row)} at width {width}"
+            )
+        for name, value in row.items():
+            if value.dtype != first[name].dtype:
+                raise TypeError(
+                    f"measure must return the same types at every width, got {name!r} as "
+                    f"{first[name].dtype} at width {widths[0]} and {value.dtype} at width {width}"
+                )
+
+
 @jax.jit
 def _keys(seeds: Array, width: int) -> PRNGKeyArray:
     """One key a seed; apart from the measurement, so that all widths share what is compiled."""
-    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), width))(seeds)
+
+    def key(seed: Array) -> PRNGKeyArray:
+        return jax.random.fold_in(jax.random.key(seed, impl=_KEYS), width)
+
+    return jax.vmap(key)(seeds)
 
 
 @dataclass(frozen=True)

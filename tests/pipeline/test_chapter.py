@@ -23,6 +23,23 @@ def test_a_profile_replaces_defaults_and_options_replace_both(book):
     assert chapter.expected == {"smoke": 1.0, "quick": 2.0}
 
 
+def test_the_header_is_read_as_the_options_are(book):
+    edit(book, "widths: [16], seeds: 2", "widths: [010], scale: 1e-3")
+    assert load_chapter(book, "alpha").values("smoke", {}) == {
+        "profile": "smoke",
+        "widths": [10],
+        "seeds": 4,
+        "scale": 0.001,
+    }
+
+
+def test_a_size_stays_above_zero_unless_the_header_says_otherwise(book):
+    with pytest.raises(UsageError, match="chapter alpha: seeds must be a whole number above zero"):
+        load_chapter(book, "alpha").values("quick", {"seeds": 0})
+    edit(book, "nth:", "nth:\n  signed: [seeds]")
+    assert load_chapter(book, "alpha").values("quick", {"seeds": 0})["seeds"] == 0
+
+
 def test_profile_is_no_option(book):
     with pytest.raises(UsageError, match="--profile"):
         load_chapter(book, "alpha").values("quick", {"profile": "full"})
@@ -37,6 +54,12 @@ def test_profile_is_no_option(book):
         ("    smoke: {w", "    quick: {w", "parameters cell"),
         ("quick: 2", "fast: 2", "'fast'"),
         ("quick: 2", "quick: soon", "chapter alpha"),
+        ("seeds: 2", "seeds: 0", "profile smoke: seeds must be a whole number above zero"),
+        ("seeds: 2", "seeds: 12:30", 'seeds must be a whole number above zero such as 4, not "12'),
+        ("seeds: 2", "seeds: 2, seeds: 3", "'seeds' is given twice in a table"),
+        ("seeds: 2", "scale: NaN", "NaN is not a finite number"),
+        ("nth:", "nth:\n  signed: [offset]", "nth.signed in the header names no parameter 'off"),
+        ("nth:", "nth:\n  signed: seeds", "nth.signed in the header must be a list"),
         ('profile = "quick"', "", "profile ="),
         ("seeds = 4", "seeds = 2 + 2", "seeds is not a literal"),
         ("seeds = 4", "seeds = (", "the parameters cell"),

@@ -10,7 +10,7 @@ from nthlib.pipeline.book import Book
 from nthlib.pipeline.record import Failure, write_failure
 from nthlib.pipeline.staleness import library_digests, make_request, reasons_as_recorded
 
-from .tiny_book import pretend_run, write_claims
+from .tiny_book import pretend_run, write_chapter, write_claims
 
 
 def reasons(book: Book, name: str = "alpha", profile: str = "quick", **overrides) -> list[str]:
@@ -78,6 +78,57 @@ def test_the_library_is_its_mathematics_without_the_pipeline():
     names = set(library_digests())
     assert {"__init__.py", "claims.py"} <= names
     assert not any(name.startswith("pipeline/") or name == "cli.py" for name in names)
+
+
+# How a chapter reaches the module `deep`, of which the file is then edited.
+IMPORTS = {
+    "itself": ("import own_helpers", "own_helpers.py", "own_helpers"),
+    "after a magic": ("%matplotlib inline\nimport own_helpers", "own_helpers.py", "own_helpers"),
+    "inside a function": (
+        "def f():\n    from own_helpers import scale\n", "own_helpers.py", "own_helpers",
+    ),
+    "beside the chapter": ("import beside", "book/chapters/beside.py", "beside"),
+    "through another": ("import own_helpers", "own_package/deep.py", "own_package.deep"),
+    "in a package": ("from own_package import sub", "own_package/sub.py", "own_package.sub"),
+    "by its name": (
+        "import importlib\nimportlib.import_module('own_package.sub')",
+        "own_package/sub.py", "own_package.sub",
+    ),
+    "on the path": ("import on_the_path", "elsewhere/on_the_path.py", "on_the_path"),
+    "without an __init__": ("import own_space.sub", "own_space/sub.py", "own_space.sub"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", IMPORTS)
+def test_an_edited_module_makes_the_chapters_stale_that_import_it(book, monkeypatch, way):
+    source, edited, name = IMPORTS[way]
+    files = {
+        "own_helpers.py": "import numpy\nfrom own_package import scale\n",
+        "own_package/__init__.py": "from .deep import scale\n",
+        **dict.fromkeys(["own_package/deep.py", "own_package/sub.py", "own_space/sub.py"], ""),
+        **dict.fromkeys(["book/chapters/beside.py", "elsewhere/on_the_path.py"], ""),
+    }
+    for file, text in files.items():
+        path = book.root / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(book.root / "elsewhere"))
+    write_chapter(book, "alpha", source)
+    pretend_run(book, "alpha")
+    pretend_run(book, "beta")
+    assert reasons(book) == []
+    with (book.root / edited).open("a", encoding="utf-8") as file:
+        file.write("constant = 2\n")
+    assert reasons(book) == [f"modules changed: {name}"]
+    assert reasons(book, "beta") == []
+
+
+def test_installed_packages_and_what_is_not_imported_concern_no_chapter(book):
+    for name in ("own_helpers", "unused"):
+        (book.root / f"{name}.py").write_text("import jax, jupytext, missing\n", encoding="utf-8")
+    write_chapter(book, "alpha", "import os, numpy, nthlib.cells\nimport own_helpers")
+    digests = make_request(book, "alpha", "quick", {}).digests
+    assert list(digests["modules"]) == ["own_helpers"]
 
 
 def test_the_lock_file_concerns_every_chapter(book):

@@ -1,5 +1,6 @@
 """A chapter's source: its header, its parameters, its cells."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import jupytext
 from nbformat import NotebookNode
 
 from . import parameters
+from . import values as written
 from .book import Book, UsageError
 from .parameters import PROFILES, Values
 
@@ -16,13 +18,18 @@ PARAMETERS_TAG = "parameters"
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter as written: ``defaults`` are the values at profile quick."""
+    """A chapter as written: ``defaults`` are the values at profile quick.
+
+    A whole number above zero among them is a size, and stays above zero, unless ``signed``
+    names it.
+    """
 
     name: str
     text: str
     defaults: Values
     profiles: dict[str, Values]
     expected: dict[str, float]
+    signed: list[str]
 
     def values(self, profile: str, overrides: Mapping[str, Any]) -> Values:
         """Return all parameters at a profile, with overrides that win over its table.
@@ -30,11 +37,15 @@ class Chapter:
         Raises:
             UsageError: for an unknown parameter, or a value of the wrong kind.
         """
-        table = self.profiles.get(profile, {})
-        values = parameters.replace(self.defaults, table, f"chapter {self.name}, profile {profile}")
+        table, where = self.profiles.get(profile, {}), f"chapter {self.name}"
+        values = parameters.replace(
+            self.defaults, table, f"{where}, profile {profile}", self.signed
+        )
         if "profile" in overrides:
             raise UsageError("-p profile=.. is not possible: use --profile")
-        values = parameters.replace(values, overrides, f"chapter {self.name}")
+        # Held to the book's own values: what a profile puts in their place may be of another sign.
+        checked = parameters.replace(self.defaults, overrides, where, self.signed)
+        values |= {name: checked[name] for name in overrides}
         return {**values, "profile": profile}
 
     def notebook(self) -> NotebookNode:
@@ -66,16 +77,34 @@ def load_chapter(book: Book, name: str) -> Chapter:
 
 def _parse(name: str, text: str) -> Chapter:
     notebook = jupytext.reads(text, fmt="md:myst")
-    header = notebook.metadata.get("nth", {})
+    header = _header(text)
     chapter = Chapter(
         name,
         text,
         _defaults(notebook),
         {profile: dict(table) for profile, table in _table(header, "profiles").items()},
         {profile: float(seconds) for profile, seconds in _table(header, "expected").items()},
+        _signed(header),
     )
     _check(chapter)
     return chapter
+
+
+def _header(text: str) -> dict[str, Any]:
+    """The table ``nth`` of the header, read as the options of the command are."""
+    front = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
+    contents = written.read(front[1]) if front else None
+    header = (contents or {}).get("nth") or {}
+    if not isinstance(header, dict):
+        raise ValueError(f"nth in the header must be a table, not {header!r}")
+    return header
+
+
+def _signed(header: Mapping[str, Any]) -> list[str]:
+    names = header.get("signed") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("nth.signed in the header must be a list of parameters")
+    return names
 
 
 def _table(header: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -103,5 +132,7 @@ def _check(chapter: Chapter) -> None:
         raise ValueError('the parameters cell must hold the line profile = "quick"')
     if "quick" in chapter.profiles:
         raise ValueError("the values of profile quick belong in the parameters cell")
+    if unknown := sorted(set(chapter.signed) - set(chapter.defaults)):
+        raise ValueError(f"nth.signed in the header names no parameter {unknown[0]!r}")
     for profile in PROFILES:
         chapter.values(profile, {})

@@ -36,8 +36,8 @@ json_option = click.option(
 def list_chapters(profile: str, as_json: bool) -> None:
     """Show the chapters: running times, what is stale, claims.
 
-    A chapter is stale when its text, its parameters, the library, the lock file or its
-    claims have changed since its last good run.
+    A chapter is stale when its text, its parameters, a module that it imports, the library,
+    the lock file or its claims have changed since its last good run.
 
     A chapter that was run with values of your own is stale here as well: `nth book` would
     bring the book's own back. `nth check` minds only what has changed since that run.

@@ -4,11 +4,10 @@ import ast
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import yaml
-
+from . import values as written
 from .book import UsageError
 
 PROFILES = ("smoke", "quick", "full")
@@ -35,7 +34,7 @@ def parse_cell(source: str) -> Values:
     for statement in ast.parse(source).body:
         name, expression = _assignment(statement)
         try:
-            values[name] = _plain(ast.literal_eval(expression))
+            values[name] = written.plain(ast.literal_eval(expression))
         except ValueError as error:
             raise ValueError(f"line {statement.lineno}: {name} is not a literal") from error
     return values
@@ -51,7 +50,7 @@ def _assignment(statement: ast.stmt) -> tuple[str, ast.expr]:
 
 
 def parse_options(options: Iterable[str]) -> Values:
-    """Read ``NAME=VALUE`` options; VALUE is data (JSON or YAML) and never evaluated.
+    """Read ``NAME=VALUE`` options; VALUE is data (JSON or YAML 1.2) and never evaluated.
 
     Raises:
         UsageError: naming the option that cannot be read.
@@ -70,34 +69,27 @@ def parse_options(options: Iterable[str]) -> Values:
 
 def _parse_value(name: str, text: str) -> Any:
     try:
-        return _plain(json.loads(text))  # JSON reads 1e-6 as a number, which YAML 1.1 does not
-    except ValueError:
-        pass
-    try:
-        return _plain(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"-p {name}: {text!r} is not a number, string, list or table") from error
+        return written.read(text)
+    except ValueError as error:
+        short = text if len(text) < 40 else text[:37] + "..."
+        raise UsageError(
+            f"-p {name}: {short!r} is not a number, string, list or table: {error}"
+        ) from error
 
 
-def _plain(value: Any) -> Any:
-    """Reduce a value to what JSON can hold, so that it can be compared and recorded."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    finite = not isinstance(value, float) or math.isfinite(value)
-    if value is None or (isinstance(value, (bool, int, float, str)) and finite):
-        return value
-    raise ValueError(f"{value!r} is not plain data")
-
-
-def replace(defaults: Values, changes: Mapping[str, Any], where: str) -> Values:
+def replace(
+    defaults: Values, changes: Mapping[str, Any], where: str, signed: Collection[str] = ()
+) -> Values:
     """Return ``defaults`` with ``changes`` applied, each checked against its default.
+
+    A whole number above zero is taken for a size, in a list as well: what replaces it must be
+    above zero too.
 
     Args:
         defaults: the values of the parameters cell.
         changes: values to put in their place.
         where: how an error message begins, such as "chapter setting, profile smoke".
+        signed: parameters that are no sizes: they may be zero or negative.
 
     Raises:
         UsageError: naming the unknown parameter and listing the known ones, or naming
@@ -109,11 +101,13 @@ def replace(defaults: Values, changes: Mapping[str, Any], where: str) -> Values:
             f"{where}: no parameter {unknown[0]!r}{suggest(unknown[0], defaults)}"
             f"; the chapter's parameters are {', '.join(sorted(defaults))}"
         )
-    checked = {name: _conform(defaults[name], value) for name, value in changes.items()}
+    checked = {
+        name: _conform(defaults[name], value, name in signed) for name, value in changes.items()
+    }
     for name, value in checked.items():
         if value is _WRONG:
             raise UsageError(
-                f"{where}: {name} must be {_describe(defaults[name])}"
+                f"{where}: {name} must be {_describe(defaults[name], name in signed)}"
                 f" such as {_show(defaults[name])}, not {_show(changes[name])}"
             )
     return {**defaults, **checked}
@@ -128,7 +122,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 _WRONG = object()
 
 
-def _conform(default: Any, value: Any) -> Any:
+def _conform(default: Any, value: Any, signed: bool) -> Any:
     """Return the value if it is of the default's kind, else ``_WRONG``."""
     if default is None:
         return value  # nothing is known of its kind
@@ -138,43 +132,44 @@ def _conform(default: Any, value: Any) -> Any:
         return _number(value)
     if type(value) is not type(default):
         return _WRONG
+    if isinstance(default, int) and _is_size(default, signed) and value <= 0:
+        return _WRONG
     if isinstance(default, list) and default:
-        return _conform_entries(default, value)
+        return _conform_entries(default, value, signed)
     return value
 
 
+def _is_size(default: int, signed: bool) -> bool:
+    return default > 0 and not signed
+
+
 def _number(value: Any) -> Any:
-    if isinstance(value, str):  # YAML 1.1 reads 1e-6 as a string
-        try:
-            value = float(value)
-        except ValueError:
-            return _WRONG
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else _WRONG
 
 
-def _conform_entries(default: list[Any], value: list[Any]) -> Any:
+def _conform_entries(default: list[Any], value: list[Any], signed: bool) -> Any:
     """Hold the entries to the default's, where those are all of one kind."""
     kinds = {type(entry) for entry in default}
     if kinds == {int, float}:
         sample: Any = 0.0
+    elif kinds == {int}:
+        sample = min(default)  # sizes, if all are above zero
     elif len(kinds) == 1:
         sample = default[0]
     else:
         return value
-    entries = [_conform(sample, entry) for entry in value]
-    if not entries or (_counts(default) and not _counts(entries)):
-        return _WRONG
-    return _WRONG if any(entry is _WRONG for entry in entries) else entries
+    entries = [_conform(sample, entry, signed) for entry in value]
+    return _WRONG if not entries or any(entry is _WRONG for entry in entries) else entries
 
 
-def _counts(entries: list[Any]) -> bool:
-    """Whether all are whole numbers above zero, such as widths."""
-    return all(type(entry) is int and entry > 0 for entry in entries)
-
-
-def _describe(default: Any) -> str:
-    if isinstance(default, list) and default and _counts(default):
-        return "a list of whole numbers above zero"
+def _describe(default: Any, signed: bool) -> str:
+    if type(default) is int and _is_size(default, signed):
+        return "a whole number above zero"
+    if isinstance(default, list) and default:
+        if all(type(entry) is int and _is_size(entry, signed) for entry in default):
+            return "a list of whole numbers above zero"
+        if all(isinstance(entry, list) for entry in default):
+            return f"a list, each entry {_describe(default[0], signed)}"
     return _KINDS[type(default)]
 
 

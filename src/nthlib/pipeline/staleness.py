@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nthlib
+from nthlib.sources import imported_files
 
 from .book import Book, UsageError
 from .chapter import Chapter, load_chapter
@@ -34,14 +35,25 @@ class Request:
 
     @cached_property
     def digests(self) -> dict[str, Any]:
-        """Digests of the text, the parameters, the library, the lock file and the claims."""
+        """Digests of all that the run's numbers depend on, and of the claims."""
         return {
             "text": _digest(self.chapter.text),
             "parameters": _digest(json.dumps(self.values, sort_keys=True)),
             "library": library_digests(),
+            "modules": self._modules(),
             "lock": _digest_file(self.book.root / "requirements.lock"),
             "claims": _digest(_claims_of(self.book, self.chapter.name)),
         }
+
+    def _modules(self) -> dict[str, str]:
+        """Digest the modules that the chapter imports and no installed package holds."""
+        cells = [cell for cell in self.chapter.notebook().cells if cell.cell_type == "code"]
+        # Its kernel runs in the book's folder; a module beside the chapter counts as well.
+        beside = (self.book.root, self.book.chapter_path(self.chapter.name).parent)
+        found: dict[str, str] = {}
+        for cell in cells:
+            found |= imported_files(cell.source, beside=beside)
+        return found
 
     def reasons(self) -> list[str]:
         """Say why the chapter has to run; empty when its last good run answers the request."""
@@ -65,6 +77,8 @@ class Request:
             changes.append(_changed_parameters(record.parameters, self.values))
         if files := _differing(old.get("library", {}), new["library"]):
             changes.append(f"library changed: {_several(files)}")
+        if modules := _differing(old.get("modules", {}), new["modules"]):
+            changes.append(f"modules changed: {_several(modules)}")
         if old.get("lock") != new["lock"]:
             changes.append("requirements.lock changed")
         if old.get("claims") != new["claims"]:
