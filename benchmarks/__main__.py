@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import kernels, room, truncation
+from benchmarks import checks, kernels, room, truncation
 from benchmarks.timing import save
 
 
@@ -15,6 +15,10 @@ def main() -> None:
     for row in rows:
         print(_line(row))
     print(f"written to {save('kernels', rows)}")
+    rows = checks.run()
+    for row in rows:
+        print(checks.line(row))
+    print(f"written to {save('checks', rows)}")
     rows = truncation.run()
     for row in rows:
         print(_truncation_line(row))

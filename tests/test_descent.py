@@ -139,3 +139,15 @@ def test_several_outputs_and_the_cross_entropy():
     np.testing.assert_allclose(run.params, params - 0.3 * slope, atol=1e-14)
     assert run.predictions.shape == (1, 4, 3)
     assert run.kernels[2].shape == (1, 4, 3, 4, 3)
+
+
+def test_steps_of_numpy_may_be_mapped_over():
+    """Inside a compiled function ``vmap`` hands on an array of NumPy as it is."""
+    X = jnp.eye(3)
+
+    def last(step):
+        return nth.gradient_descent(NET, NET.init(jax.random.key(0)), X, jnp.ones(3), step, 2)
+
+    found = jax.jit(lambda: jax.vmap(last)(np.array([0.1, 0.2])).predictions)()
+    alone = nth.gradient_descent(NET, NET.init(jax.random.key(0)), X, jnp.ones(3), 0.2, 2)
+    np.testing.assert_allclose(found[1], alone.predictions, rtol=1e-12)

@@ -461,7 +461,9 @@ def test_half_precision_works_to_its_rounding(dtype):
             times.astype(float),
             order,
         )
-        np.testing.assert_allclose(found.predictions, wanted.predictions, atol=1e-4)
+        # Eigenvalues that rounding explains, up to n · eps · λ_max, are not followed.
+        eps = float(jnp.finfo(dtype).eps)
+        np.testing.assert_allclose(found.predictions, wanted.predictions, atol=5 * eps)
 
 
 @pytest.mark.bad_input

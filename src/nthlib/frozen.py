@@ -46,8 +46,8 @@ def factored(kernel: Float[Array, "N n"], rounding: float) -> Factors:
     eigenvalues = zero_within(rounding, eigenvalues)
     below = kernel[n:] @ vectors
     coupled = jnp.abs(below) > n * rounding**0.5 * jnp.abs(kernel).max()
-    below = jnp.where((eigenvalues == 0) & ~coupled, 0.0, below)
-    rows = jnp.concatenate([vectors * eigenvalues, below])
+    below = jnp.where((eigenvalues == 0)[None] & ~coupled, 0.0, below)
+    rows = jnp.concatenate([vectors * eigenvalues[None], below])
     return Factors(eigenvalues, vectors, rows)
 
 

@@ -63,13 +63,22 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
     return shape[1] if len(shape) == 2 else None
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def undifferentiated(name: str, arguments: Any) -> Any:
     """The same arguments of the function called ``name``, of which no derivative is taken."""
-    return arguments
+
+    def guarded(leaf: Any) -> Any:
+        # Times one: JAX takes no array of NumPy there, which vmap may have brought.
+        return _guard(name, 1 * leaf) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(guarded, arguments)
 
 
-@undifferentiated.defjvp
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _guard(name: str, leaf: Array) -> Array:
+    return leaf
+
+
+@_guard.defjvp
 def _refuse_derivative(name: str, primals: Any, tangents: Any) -> Any:
     raise TypeError(
         f"nthlib.{name} must not be differentiated, by grad or jvp: it integrates with steps that "

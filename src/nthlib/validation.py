@@ -162,13 +162,14 @@ def time_points(times: Any, dtype: Any) -> Array:
     times = floating_array("times", times, (None,))
     latest = float(jnp.finfo(dtype).max)
     if is_traced(times):
+        latest = min(latest, float(jnp.finfo(times.dtype).max))
         return jnp.minimum(times, latest).astype(dtype)
     values = np.asarray(times)
     if values[0] < 0:
         raise ValueError(f"times must not be negative, but start at {values[0]}")
     if (np.diff(values) < 0).any():
         raise ValueError("times must be sorted in increasing order")
-    return jnp.asarray(np.minimum(values, latest), dtype)
+    return jnp.asarray(np.minimum(values.astype(np.float64), latest), dtype)
 
 
 SINGLE = (
