@@ -258,3 +258,86 @@ def test_a_direction_that_is_truly_negative_still_grows():
     with pytest.warns(UserWarning, match="not positive semi-definite"):
         found = nth.truncated_hierarchy(K, jnp.ones(4), jnp.array([80.0])).predictions[0]
     np.testing.assert_allclose(found[0], 1 - np.exp(2.0), rtol=1e-12)
+
+
+LATER = [1e4, 1e8, 1e12, 1e15]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": 2, "loss": lambda f, y: (f - y) ** 2 / 2},
+        {"order": 2, "indicator": True},
+        {"order": 3, "method": "tensors"},
+        {"order": 4, "method": "signature"},
+    ],
+    ids=["own loss", "indicator", "tensors", "signature"],
+)
+def test_an_equal_pair_beside_another_input_is_right_at_every_late_time(settings):
+    """Opposite labels are never learned, the third label is: both for K̃^(2) that moves."""
+    X = jnp.asarray(unit_rows(2, 4))[jnp.array([0, 0, 1])]
+    net = nth.FullyConnected(4, 64, 1, sigma_a=0.5)
+    K = nth.kernels(net, net.init(jax.random.key(0)), X, 4)
+    K, y = {**K, 1: 0 * K[1]}, jnp.array([1.0, -1.0, 0.5])
+    found = nth.truncated_hierarchy(K, y, jnp.array(LATER), solver="implicit", **settings)
+    assert found.valid_until == jnp.inf
+    # The solver's tolerance, 1e-8 a step; what stands still does so to rounding.
+    np.testing.assert_allclose(found.predictions, np.tile([0, 0, 0.5], (4, 1)), atol=1e-7)
+    np.testing.assert_allclose(found.predictions[:, 0], found.predictions[:, 1], atol=1e-14)
+
+
+def test_a_moving_kernel_keeps_the_pair_in_single_precision():
+    """K^(3) of equal rows differs by rounding, which in the first basis grew to 0.02 at 1e8."""
+    X = jnp.asarray(unit_rows(2, 4), "float32")[jnp.array([0, 0, 1])]
+    net = nth.FullyConnected(4, 256, 1, sigma_a=0.5)
+    K = nth.kernels(net, net.init(jax.random.key(0), "float32"), X, 3)
+    K, y = {**K, 1: 0 * K[1]}, jnp.array([1.0, -1.0, 0.5], "float32")
+    times = jnp.array([1e4, 1e8], "float32")
+    for method in ("signature", "tensors"):
+        found = nth.truncated_hierarchy(
+            K, y, times, method=method, solver="implicit", rtol=1e-5
+        ).predictions
+        np.testing.assert_allclose(found, np.tile([0, 0, 0.5], (2, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_a_direction_in_which_the_kernel_wakes_is_kept(order):
+    """Three parameters for five inputs: K^(2) has rank three at the start, and not later."""
+    net = nth.FullyConnected(2, 1, 1, sigma_a=2.0)
+    X, y = jnp.asarray(unit_rows(5, 2)), np.array([1.0, -0.5, 0.3, 0.2, -0.1])
+    K = nth.kernels(net, net.init(jax.random.key(0)), X, order)
+    assert np.linalg.matrix_rank(K[2]) == 3
+    shapes = [K[r].shape for r in range(1, order)]
+    cuts = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+
+    def velocity(_, state):
+        parts = [part.reshape(s) for part, s in zip(np.split(state, cuts), shapes, strict=True)]
+        force = -(parts[0] - y) / 5
+        return np.concatenate([(k @ force).ravel() for k in [*parts[1:], np.asarray(K[order])]])
+
+    start = np.concatenate([np.asarray(K[r]).ravel() for r in range(1, order)])
+    times = [0.0, 0.5, 2.0]
+    run = solve_ivp(velocity, (0, 2), start, "DOP853", rtol=1e-11, atol=1e-12, t_eval=times)
+    kernels = run.y[5:30].T.reshape(3, 5, 5)
+    assert np.linalg.matrix_rank(kernels[-1], tol=1e-3) > 3
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the truncated kernel is no longer positive definite")
+        found = nth.truncated_hierarchy(K, jnp.asarray(y), jnp.array(times), order)
+    np.testing.assert_allclose(found.predictions, run.y[:5].T, atol=1e-6)
+    np.testing.assert_allclose(found.kernel, kernels, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("n", [20, 200])
+def test_what_a_coarse_type_resolves_is_learned(dtype, n):
+    """Eigenvalues from 0.09 to 3, rounded entry by entry: the end of training is the labels."""
+    X = np.random.default_rng(0).normal(size=(n, 2 * n)) / np.sqrt(2 * n)
+    kernel = jnp.asarray(X @ X.T, dtype)
+    # Rounding moves them by less than its spacing times the largest.
+    values = [np.linalg.eigvalsh(k) for k in (np.asarray(kernel, float), X @ X.T)]
+    assert np.abs(values[0] - values[1]).max() < jnp.finfo(dtype).eps * values[1][-1]
+    K, y = {1: jnp.zeros(n, dtype), 2: kernel}, jnp.ones(n, dtype)
+    found = nth.truncated_hierarchy(K, y, jnp.array([1e6]))
+    # Solved in single precision, with a condition number of forty.
+    np.testing.assert_allclose(found.predictions, 1, atol=1e-4)
+    np.testing.assert_allclose(found.smallest_eigenvalue[0], values[0][0], rtol=1e-4)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from nthlib import losses, progress, validation
 from nthlib.finite_width import warn_unless_finite
-from nthlib.frozen import Factors, eigendecomposition, frozen_predictions, zero_within
+from nthlib.frozen import eigendecomposition, frozen_predictions, zero_within
 from nthlib.integration import Solver, integrate, largest_rms
 from nthlib.memory import check_memory
 from nthlib.outputs import split_axes
@@ -181,41 +181,62 @@ def solve(
     equations: Equations,
     start: Any,
     predictions: Array,
-    kernel: Factors | None,
+    damping: tuple[Array, Array] | None,
     y: Array,
     times: Array,
     data: Any,
+    basis: tuple[Array, Array] | None = None,
 ) -> tuple[TruncatedSolution, Array]:
     """State: predictions, the form's own, and the estimated error, which K_0^(2) damps.
 
-    To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms.
+    To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms, with
+    K_0^(2) as the two factors in ``damping``. The equations may be in an orthonormal basis of the
+    training points: its vectors, and the matrix that takes a force into it. Then so is the state.
     """
     residual, order = losses.driving_residual(settings.loss, settings.outputs), settings.order
     n, samples = len(y), len(y) // (settings.outputs or 1)
 
+    def out_of(basis: Any, values: Array) -> Array:
+        return values if basis is None else _on_training_rows(basis[0], values)
+
+    def predicted(state: Any, first: Array, basis: Any) -> Array:
+        if basis is None:
+            return state[0]
+        # What stands still in the basis does so to the last digit in the predictions.
+        return first + out_of(basis, state[0] - _on_training_rows(basis[0].T, first))
+
     def velocity(state: Any, inputs: Any) -> Any:
-        f, own, error = state
-        labels, first, own_data, _ = inputs
+        _, own, error = state
+        labels, first, basis, factors, own_data, _ = inputs
+        f = predicted(state, first, basis)
         force, bend = jax.vjp(lambda values: -residual(values, labels) / samples, f[:n])
-        pushed = equations.push(own, force, own_data, order)
+        pushed = equations.push(own, force if basis is None else basis[1] @ force, own_data, order)
         if error is not None:
-            error = pushed.neglected + first @ bend(error[:n])[0]
+            left, right = factors
+            error = pushed.neglected + left @ (right @ bend(out_of(basis, error)[:n])[0])
         return pushed.predictions, pushed.velocity, error
 
     def observe(state: Any, inputs: Any) -> Any:
-        f, own, error = state
-        return f, equations.kernel(own, inputs[2], order), error
+        _, first, basis, _, own_data, _ = inputs
+        kernel = out_of(basis, equations.kernel(state[1], own_data, order))
+        kernel = kernel if basis is None else kernel @ basis[0].T
+        error = None if state[2] is None else out_of(basis, state[2])
+        return predicted(state, first, basis), kernel, error
 
     def grown(state: Any, inputs: Any) -> Array:
-        return jnp.abs(residual(state[0][:n], inputs[0])).max() > inputs[3]
+        labels, first, basis, *_, threshold = inputs
+        return jnp.abs(residual(predicted(state, first, basis)[:n], labels)).max() > threshold
 
     initial = jnp.abs(residual(predictions[:n], y)).max()
     threshold = _BLOW_UP * jnp.maximum(initial, jnp.finfo(initial.dtype).tiny)
+    coordinates = predictions
+    if basis is not None:
+        coordinates = _on_training_rows(basis[0].T, predictions)
     trajectory = integrate(
         velocity,
-        (predictions, start, jnp.zeros_like(predictions) if settings.indicator else None),
+        (coordinates, start, jnp.zeros_like(predictions) if settings.indicator else None),
         times,
-        (y, kernel, data, threshold),
+        (y, predictions, basis, damping, data, threshold),
         observe,
         rtol=settings.rtol,
         atol=settings.rtol,
@@ -239,6 +260,11 @@ def solve(
         error_indicator=error,
     )
     return solution, trajectory.stopped
+
+
+def _on_training_rows(matrix: Array, values: Array) -> Array:
+    n = len(matrix)
+    return jnp.concatenate([matrix @ values[:n], values[n:]])
 
 
 def with_output_axes(solution: TruncatedSolution, outputs: int | None) -> TruncatedSolution:

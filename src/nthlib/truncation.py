@@ -14,7 +14,7 @@ from nthlib import jets, losses, signature, validation
 from nthlib.blocks import Blocks
 from nthlib.compilation import compiled
 from nthlib.flow import solver_settings, training_data, warn_of_coinciding
-from nthlib.frozen import factored
+from nthlib.frozen import explained_by, factored, in_eigenvectors
 from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs
 from nthlib.truncated_dynamics import (
@@ -264,7 +264,7 @@ def _is_semidefinite(kernel: Array, rounding: float) -> bool:
         return True
     square = np.asarray(kernel, dtype=np.float64)[: kernel.shape[1]]
     eigenvalues = np.linalg.eigvalsh((square + square.T) / 2)
-    if eigenvalues[0] >= -len(square) * rounding * eigenvalues[-1]:
+    if eigenvalues[0] >= -explained_by(rounding, len(square)) * eigenvalues[-1]:
         return True
     warnings.warn(
         "K[2] is not positive semi-definite on the training points: its smallest eigenvalue is "
@@ -305,17 +305,17 @@ def _solve_from_kernels(
     settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array
 ) -> tuple[TruncatedSolution, Array]:
     length = _length(settings.order, indicator=settings.indicator)
-    first = factored(K[2], settings.rounding)
-    data: signature.Kernels = {**K, 2: first}
+    K, vectors, forces = in_eigenvectors(K, settings.rounding)
     if tensors:
-        start: Any = signature.empty_tensors(data, settings.order)
+        start: Any = tuple(K[r] for r in range(2, settings.order))
         equations = Equations(signature.push_tensors, signature.kernel_of_tensors)
     else:
-        start = signature.empty_words(data, length)
+        start = signature.empty_words(K, length)
         equations = Equations(signature.push_words, signature.kernel_of_words)
 
     def one(labels: Array) -> tuple[TruncatedSolution, Array]:
-        return solve(settings, equations, start, K[1], first, labels, times, data)
+        basis, damping = (vectors, forces), (K[2], forces)
+        return solve(settings, equations, start, K[1], damping, labels, times, K, basis)
 
     if y.ndim == 1:
         return one(y)
@@ -340,14 +340,15 @@ def _solve_jet(
         functools.partial(jets.kernel_of_jet, model, blocks=blocks),
     )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
-    kernel = None
+    damping = None
     if settings.indicator:
-        matrix = jets.tangent_kernel(model, params, X, X_test, blocks)
-        kernel = factored(matrix, settings.rounding)
+        kernel = jets.tangent_kernel(model, params, X, X_test, blocks)
+        _, vectors, rows = factored(kernel, settings.rounding)
+        damping = (rows, vectors.T)
     start = jets.start_of_jet(params, length)
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)
-    return solve(settings, equations, start, predictions, kernel, y, times, data)
+    return solve(settings, equations, start, predictions, damping, y, times, data)
 
 
 def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[TruncatedSolution, Array]:
