@@ -341,3 +341,15 @@ def test_what_a_coarse_type_resolves_is_learned(dtype, n):
     # Solved in single precision, with a condition number of forty.
     np.testing.assert_allclose(found.predictions, 1, atol=1e-4)
     np.testing.assert_allclose(found.smallest_eigenvalue[0], values[0][0], rtol=1e-4)
+
+
+def test_what_single_precision_resolves_is_learned():
+    """Eigenvalues down to 1e-4 of the largest, far above the rounding of 300 float32 numbers."""
+    values = np.geomspace(1e-4, 1.0, 300)
+    vectors = np.linalg.qr(np.random.default_rng(5).normal(size=(300, 300)))[0]
+    K = {1: jnp.zeros(300, "float32"), 2: jnp.asarray(vectors * values @ vectors.T, "float32")}
+    y, t = vectors.sum(1), 1e6
+    found = nth.truncated_hierarchy(K, jnp.asarray(y, "float32"), jnp.array([t])).predictions[0]
+    wanted = vectors @ (1 - np.exp(-values * t / 300))
+    # Modes of 1e-4 have their rates to eps / 1e-4, about a thousandth.
+    np.testing.assert_allclose(found, wanted, atol=2e-3)

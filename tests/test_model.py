@@ -147,6 +147,35 @@ def test_rows_are_looked_at_some_at_a_time_and_all_of_them(monkeypatch):
         check_model(model, W, many.at[10, 0].set(2.0))
 
 
+@pytest.mark.bad_input
+@pytest.mark.parametrize("inputs", [X, TWICE], ids=["rows", "equal rows"])
+def test_rows_are_looked_at_inside_compiled_functions_too(inputs):
+    """There the parameters have no values: a sweep is such a function."""
+
+    def centred(w, X):
+        return jnp.tanh((X - X.mean(0)) @ w)
+
+    def trace(width, key):
+        return {"trace": nth.kernels(centred, jax.random.normal(key, (D,)), inputs, 2)[2].trace()}
+
+    for call in (
+        lambda: nth.sweep(trace, widths=[2], seeds=2),
+        lambda: jax.jit(lambda w: nth.kernels(centred, w, inputs, 2))(W),
+        lambda: jax.vmap(lambda w: nth.kernels(centred, w, inputs, 2))(jnp.ones((2, D))),
+        lambda: jax.jit(lambda X: nth.kernels(centred, W, X, 2))(inputs),
+    ):
+        with pytest.raises(ValueError, match="mixes samples"):
+            call()
+
+    @jax.jit
+    def apart(w, scale):
+        own = nth.kernels(lambda w, X: scale * jnp.tanh(X @ w), w, inputs, 2)[2]
+        return own, nth.kernels(lambda w, X: jnp.tanh(X @ w), w, inputs, 2)[2]
+
+    scaled, plain = apart(W, 2.0)
+    np.testing.assert_allclose(scaled, 4 * plain, rtol=1e-12)
+
+
 # Row-wise models, none of which may be refused.
 def dense(w, h):
     return h @ jnp.outer(W[: h.shape[-1]], W) * w[0]
@@ -418,6 +447,15 @@ def test_a_derived_class_has_kernels_of_its_own():
     assert relative_difference(flow.kernels[2][0], 4 * K[2][:N]) < 1e-12
     cut = nth.truncated_flow(Doubled(*fields), params, X, y, times, 3)
     assert relative_difference(cut.kernel[0], 4 * K[2][:N]) < 1e-12
+
+
+def test_a_patched_forward_pass_is_seen(monkeypatch):
+    net, params = network(depth=1, width=4, dim=D)
+    before, forward = nth.kernels(net, params, X, 2)[2], nth.FullyConnected.__call__
+    monkeypatch.setattr(nth.FullyConnected, "__call__", lambda *given: 2 * forward(*given))
+    assert relative_difference(nth.kernels(net, params, X, 2)[2], 4 * before) < 1e-12
+    with pytest.raises(TypeError, match="its own __call__"):
+        nth.limit_kernel(net, X)
 
 
 @pytest.mark.bad_input

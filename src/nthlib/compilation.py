@@ -82,11 +82,18 @@ def is_fixed(setting: Any) -> bool:
         return all(map(is_fixed, (setting.func, setting.args, tuple(setting.keywords.values()))))
     if dataclasses.is_dataclass(setting) and not isinstance(setting, type):
         fields = (getattr(setting, field.name) for field in dataclasses.fields(setting))
-        return is_fixed(type(setting)) and all(map(is_fixed, fields))
+        return _is_unpatched(type(setting)) and all(map(is_fixed, fields))
     module = getattr(setting, "__module__", None) or ""
     name = getattr(setting, "__name__", "")
     ours = module.partition(".")[0] in ("jax", "nthlib")
     return ours and getattr(sys.modules.get(module), name, None) is setting
+
+
+def _is_unpatched(kind: type) -> bool:
+    """Whether a class is JAX's or this library's, and so is the function that calls it."""
+    call = vars(kind).get("__call__")
+    home = getattr(call, "__globals__", {}).get("__name__", kind.__module__)
+    return is_fixed(kind) and home == kind.__module__
 
 
 def _unless_foreign(setting: Any) -> Any:
@@ -119,6 +126,10 @@ _OBSTACLES = {
     "give it one with jax.custom_jvp, or build it from JAX operations",
     "while_loop": "it holds a while_loop (or a fori_loop whose ends are traced), which has no "
     "reverse derivative: use lax.scan, or a fori_loop with fixed ends",
+    "is immutable": "it changes its own state when it is called, as a Flax module does with "
+    "BatchNorm left in training mode: put it into evaluation mode",
+    "needs PRNG": "it asks for random numbers, as a Flax module does with Dropout left on: put it "
+    "into evaluation mode",
     "trace level": "it changes its own state when it is called, as a Flax module does with "
     "Dropout or BatchNorm left in training mode: put it into evaluation mode",
 }

@@ -5,6 +5,7 @@ together: both are of one function only if no row's output depends on the others
 """
 
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,8 +45,7 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
     """
     if not callable(model):
         raise TypeError(
-            "model must be a callable (params, X) -> (N,) or (N, C), got "
-            f"{validation.describe(model)}"
+            f"model must be a callable (params, X) -> (N,) or (N, C), got {validation.describe(model)}"
         )
     _check_trained(params)
     if has_closed_forms(model):
@@ -58,7 +58,7 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
             f"model must return as many outputs for one row as for {len(X)}, got {one} and {shape}"
         )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
-    if len(everything) > 1 and not validation.is_traced(params, everything):
+    if len(everything) > 1:
         _check_rows_apart(model, params, everything, len(X))
     return shape[1] if len(shape) == 2 else None
 
@@ -141,6 +141,8 @@ def _kind(leaf: Any) -> str:
 def _advice(leaf: Any) -> str:
     if jnp.issubdtype(getattr(leaf, "dtype", object), jnp.complexfloating):
         return "pass the real and the imaginary part as two arrays"
+    if jnp.issubdtype(getattr(leaf, "dtype", object), jnp.floating):
+        return "bring it to the byte order of this machine"
     return "split an Equinox module with eqx.partition first"
 
 
@@ -169,7 +171,11 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
     """Raise when some row's output is not the same alone, among the rows, and in another order.
 
     At the given parameters and at others: what a zero weight hides now, its derivative sees.
+    In a compiled function, where the given ones have no values, others stand in for them.
     """
+    if validation.is_traced(params, X):
+        _check_stand_ins(model, params, X, n)
+        return
     at_once = max(2, _NUMBERS_AT_ONCE // (3 * numbers_per_sample(model, params, X)))
     look = compiled(_in_company, model)
     for start in range(0, len(X), at_once):
@@ -179,6 +185,27 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
         if validation.is_traced(found):  # constants inside a compiled function
             return
         _compare(np.asarray(found[0]), np.asarray(found[1]), first, n)
+
+
+def _check_stand_ins(model: Model, params: PyTree, X: Array, n: int) -> None:
+    """The same for values of one's own, if the model closes over none that are traced."""
+
+    def stand_in(leaf: Any) -> Array:
+        shape = np.shape(leaf)
+        wave = np.sin(0.7 + 1.9 * np.arange(math.prod(shape))).reshape(shape)
+        size = max(shape[-1:], default=1) ** -0.5
+        return jnp.asarray(size * wave, getattr(leaf, "dtype", float))
+
+    try:
+        with jax.ensure_compile_time_eval():
+            theta = jax.tree.map(stand_in, params)
+            rows = stand_in(X) if validation.is_traced(X) else X
+            at_once = max(2, _NUMBERS_AT_ONCE // (3 * numbers_per_sample(model, theta, rows)))
+            found = compiled(_in_company, model)(theta, rows[:at_once])
+    except (jax.errors.JAXTypeError, TypeError, ValueError):  # it closes over what is traced
+        return
+    if not validation.is_traced(found):
+        _compare(np.asarray(found[0]), np.asarray(found[1]), 0, n)
 
 
 def _in_company(model: Model, params: PyTree, X: Array) -> tuple[Array, Array]:
@@ -229,7 +256,7 @@ def _compare(alone: np.ndarray, joined: np.ndarray, first: int, n: int) -> None:
     more = f" and {rows.size - 3} more" if rows.size > 3 else ""
     raise ValueError(
         "model must compute each output from its own row of X alone, but it mixes samples: "
-        f"{', '.join(names)}{more} change with the other rows; {names[0]} gives "
+        f"{', '.join(names)}{more} change with the other rows, or it is random; {names[0]} gives "
         f"{alone[point, rows[0], output]:.6g} alone and "
         f"{joined[point, company, rows[0], output]:.6g} among them{where}"
     )

@@ -144,17 +144,21 @@ class FullyConnected:
             raise ValueError(f"params must have leaves of shapes {wanted}, got {got}")
 
 
+# As they are here: a class derived, or somebody's patch, may have others.
+_OWN = {"__call__": FullyConnected.__call__, "init": FullyConnected.init}
+
+
 def has_closed_forms(model: Any) -> TypeGuard[FullyConnected]:
     """Whether a model computes what the closed forms are of: a class derived may do otherwise."""
-    return isinstance(model, FullyConnected) and type(model).__call__ is FullyConnected.__call__
+    return isinstance(model, FullyConnected) and type(model).__call__ is _OWN["__call__"]
 
 
 def require_own_law(name: str, net: Any) -> None:
     """Raise unless ``net`` computes and draws as :class:`FullyConnected` does."""
     if not isinstance(net, FullyConnected):
         raise TypeError(f"{name} must be a FullyConnected, got {type(net).__name__}")
-    for method in ("__call__", "init"):
-        if getattr(type(net), method) is not getattr(FullyConnected, method):
+    for method, own in _OWN.items():
+        if getattr(type(net), method) is not own:
             raise TypeError(
                 f"{name} must be a FullyConnected itself, but {type(net).__name__} has its own "
                 f"{method}: what is computed here would not be of it"
