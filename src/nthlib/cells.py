@@ -38,10 +38,10 @@ def run_cells(measure: Callable[..., Any], cases: Iterable[Any], **fixed: Any) -
     The cases run through joblib: one after the other unless ``joblib.parallel_config``
     chooses processes or a cluster, or the environment names a Dask scheduler as
     ``NTH_SCHEDULER``. Where the environment names a folder ``NTH_CACHE``, finished cases are
-    kept there and reused (data files and environment variables are not looked at) until an argument, the precision, the library or something that
+    kept there and reused until an argument, the precision, the library or something that
     ``measure`` reaches changes: functions, classes, objects and constants as they are in
-    memory, and the files of imported modules that no installed package holds. Data files that
-    it reads do not count. How many were reused is said on stderr.
+    memory, and the files of imported modules that no installed package holds. Data files
+    and environment variables that it reads do not count. How many were reused is said on stderr.
 
     Args:
         measure: a function of a case. What it and the functions it calls look up must be

@@ -45,7 +45,8 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
     """
     if not callable(model):
         raise TypeError(
-            f"model must be a callable (params, X) -> (N,) or (N, C), got {validation.describe(model)}"
+            "model must be a callable (params, X) -> (N,) or (N, C), got "
+            f"{validation.describe(model)}"
         )
     _check_trained(params)
     if has_closed_forms(model):
