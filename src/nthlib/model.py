@@ -17,7 +17,7 @@ from jaxtyping import Array, PyTree
 from nthlib import validation
 from nthlib.compilation import compiled, refusal, shape_of
 from nthlib.network import has_closed_forms
-from nthlib.outputs import Model, numbers_per_sample
+from nthlib.outputs import Model, numbers_of, numbers_per_sample
 
 # Numbers that a look at the rows may hold at once.
 _NUMBERS_AT_ONCE = 2**26
@@ -48,12 +48,13 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
             "model must be a callable (params, X) -> (N,) or (N, C), got "
             f"{validation.describe(model)}"
         )
-    _check_trained(params)
     if has_closed_forms(model):
+        _check_leaves(params)
         model.check_params(params)
         return None
+    _check_trained(params)
     shape = _output_shape(model, params, X, len(X))
-    one = _output_shape(model, params, X[:1], 1)
+    one = _output_shape(model, params, jax.ShapeDtypeStruct((1, *X.shape[1:]), X.dtype), 1)
     if one[1:] != shape[1:]:
         raise ValueError(
             f"model must return as many outputs for one row as for {len(X)}, got {one} and {shape}"
@@ -88,12 +89,16 @@ def _refuse_derivative(name: str, primals: Any, tangents: Any) -> Any:
 
 
 def _check_trained(params: PyTree) -> None:
-    """Raise unless all leaves are what an optimiser would train: finite, real, no statistics."""
+    """Raise unless all leaves are what an optimiser would train: no statistics."""
     for name in _statistics(params):
         raise TypeError(
             f"params must hold only what is trained, but hold {name}: a statistic, which a "
             "gradient would change. Pass the trained part, and let the model close over the rest"
         )
+    _check_leaves(params)
+
+
+def _check_leaves(params: PyTree) -> None:
     leaves = jax.tree.leaves(params)
     if not leaves:
         raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
@@ -147,7 +152,7 @@ def _advice(leaf: Any) -> str:
     return "split an Equinox module with eqx.partition first"
 
 
-def _output_shape(model: Model, params: PyTree, X: Array, rows: int) -> Any:
+def _output_shape(model: Model, params: PyTree, X: Any, rows: int) -> Any:
     try:
         output = shape_of(model, params, X)
     except Exception as error:
@@ -177,12 +182,13 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
     if validation.is_traced(params, X):
         _check_stand_ins(model, params, X, n)
         return
-    at_once = max(2, _NUMBERS_AT_ONCE // (3 * numbers_per_sample(model, params, X)))
-    look = compiled(_in_company, model)
+    at_once, look = len(X), compiled(_in_company, model)
+    if 3 * numbers_of(model, params, X) > _NUMBERS_AT_ONCE:
+        at_once = max(2, _NUMBERS_AT_ONCE // (3 * numbers_per_sample(model, params, X)))
     for start in range(0, len(X), at_once):
         # The last rows join some of those before them, so that one program serves all.
         first = max(0, min(start, len(X) - at_once))
-        found = look(params, X[first : first + at_once])
+        found = look(params, X if at_once >= len(X) else X[first : first + at_once])
         if validation.is_traced(found):  # constants inside a compiled function
             return
         _compare(np.asarray(found[0]), np.asarray(found[1]), first, n)

@@ -55,10 +55,14 @@ def numbers_per_sample(model: Model, params: PyTree, X: Array) -> int:
     """How many intermediate numbers a prediction takes, from the traced program."""
 
     def numbers(samples: int) -> int:
-        inputs = jax.ShapeDtypeStruct((samples, *X.shape[1:]), X.dtype)
-        return _array_sizes(jax.make_jaxpr(lambda *given: model(*given))(params, inputs).jaxpr)
+        return numbers_of(model, params, jax.ShapeDtypeStruct((samples, *X.shape[1:]), X.dtype))
 
     return max(1, numbers(2) - numbers(1))
+
+
+def numbers_of(model: Model, params: PyTree, X: Any) -> int:
+    """How many numbers the predictions of all rows take, and what is computed beside them."""
+    return _array_sizes(jax.make_jaxpr(lambda *given: model(*given))(params, X).jaxpr)
 
 
 def _array_sizes(program: Any) -> int:
