@@ -10,7 +10,7 @@ from jaxtyping import Array, PyTree
 
 import nthlib as nth
 from benchmarks.timing import medians
-from nthlib.finite_width import kernels_of
+from nthlib.finite.kernels import kernels_of
 
 DIM = 10
 SIZES = ((32, 256), (256, 1024))

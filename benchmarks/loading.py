@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import save
-from nthlib.pipeline.wheel import build_wheel
+from nthbook.share.wheel import build_wheel
 
 # Public names are loaded on first use, so that a fair measurement touches all of them.
 _LOAD = """
@@ -29,7 +29,7 @@ import nthlib
 for name in nthlib.__all__:
     getattr(nthlib, name)
 stamp()
-import nthlib.plots
+import nthbook.plots
 stamp()
 print(json.dumps({"seconds": stamps, "cpu": cpu}))
 """

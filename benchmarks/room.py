@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 import nthlib as nth
 from benchmarks.timing import peak_bytes, save
-from nthlib.room import planned
+from nthlib.finite.room import planned
 
 SAMPLED = 12
 

@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 import nthlib as nth
 from benchmarks.timing import medians, peak_bytes
-from nthlib import jets
+from nthlib.truncation import jet
 
 DEPTH, HORIZON = 2, 20.0
 SIZES = ((192, 256), (500, 512))
@@ -42,7 +42,7 @@ def _right_hand_sides(n: int, m: int, repeats: int) -> dict[str, Any]:
     force = jax.random.normal(jax.random.key(2), (n,)) / n
     calls: dict[str, Callable[[], Any]] = {"K2": lambda: nth.kernels(net, params, X, 2)[2]}
     for order in ORDERS:
-        push = jax.jit(functools.partial(jets.push_jet, net, None), static_argnums=3)
+        push = jax.jit(functools.partial(jet.push_jet, net, None), static_argnums=3)
         moved = tuple(jax.tree.map(lambda leaf: 0.1 * leaf, params) for _ in range(order - 2))
         calls[f"p={order}"] = functools.partial(push, moved, force, (params, X, None), order)
     seconds = medians(calls, repeats)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from nthlib import validation
+from nthlib import checks
 from nthlib.compilation import is_fixed
 
 Activation = Callable[[Array], Array]
@@ -69,7 +69,7 @@ def require_elementwise(activation: Activation) -> None:
     """
     if not callable(activation):
         raise TypeError(
-            f"activation must be a function of an array, got {validation.describe(activation)}"
+            f"activation must be a function of an array, got {checks.describe(activation)}"
         )
     # What may change is looked at again each time.
     (_probe_once if is_fixed(activation) else _probe)(activation)
@@ -83,7 +83,7 @@ def _probe(activation: Activation) -> None:
             apart = [activation(jnp.array([x])) for x in points]
         except Exception as error:
             raise TypeError(
-                f"activation must map a JAX array to an array: {validation.first_line(error)}"
+                f"activation must map a JAX array to an array: {checks.first_line(error)}"
             ) from error
         if [getattr(value, "shape", None) for value in (together, *apart)] != [(3,), *[(1,)] * 3]:
             raise ValueError("activation must return an array of the shape it was given")

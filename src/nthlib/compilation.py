@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from nthlib import validation
+from nthlib import checks
 
 _KEPT = 256
 
@@ -145,7 +145,7 @@ def refusal(error: Exception) -> Exception:
     kind = type(error) if isinstance(error, (TypeError, ValueError)) else TypeError
     return kind(
         "model must be a function that JAX can differentiate, but on these: "
-        f"{validation.first_line(error)}"
+        f"{checks.first_line(error)}"
     )
 
 

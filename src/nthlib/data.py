@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from nthlib import validation
-from nthlib.finite_width import warn_unless_finite
+from nthlib import checks
+from nthlib.finite.kernels import warn_unless_finite
 from nthlib.memory import check_memory
 from nthlib.network import FullyConnected
 
@@ -46,15 +46,15 @@ def sphere(
     >>> round(float(jnp.linalg.svd(X)[1][-1]), 4)
     0.5
     """
-    validation.random_key("key", key)
-    n, dim = validation.whole_number("n", n, 1), validation.whole_number("dim", dim, 1)
+    checks.random_key("key", key)
+    n, dim = checks.whole_number("n", n, 1), checks.whole_number("dim", dim, 1)
     # The points, their copy of length one, and what a singular value decomposition makes.
     check_memory(8 * 4 * n * dim, None, "a smaller n or dim")
     points = jax.random.normal(key, (n, dim))
     points = points / jnp.linalg.norm(points, axis=1, keepdims=True)
     if smallest_singular_value is None:
         return points
-    s = validation.real_number("smallest_singular_value", smallest_singular_value)
+    s = checks.real_number("smallest_singular_value", smallest_singular_value)
     if not 0 <= s <= 1:
         raise ValueError(f"smallest_singular_value must be in [0, 1] on the unit sphere, got {s}")
     if n > dim:
@@ -99,7 +99,7 @@ def teacher_labels(
     """
     if not isinstance(teacher, FullyConnected):
         raise TypeError(f"teacher must be a FullyConnected, got {type(teacher).__name__}")
-    X, _ = validation.inputs(X, None, teacher.dim)
+    X, _ = checks.inputs(X, None, teacher.dim)
     if len(X) < 2:
         raise ValueError("X must hold at least two inputs to scale the labels")
     units = (len(X) + teacher.dim + (teacher.depth - 1) * teacher.width + 1) * teacher.width
@@ -107,7 +107,7 @@ def teacher_labels(
     outputs = teacher(teacher.init(key, X.dtype), X)
     warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
     spread = outputs.std()
-    if not validation.is_traced(spread) and spread <= _COINCIDE * jnp.abs(outputs).max():
+    if not checks.is_traced(spread) and spread <= _COINCIDE * jnp.abs(outputs).max():
         raise ValueError("X must hold inputs to which the teacher gives different outputs")
     return (outputs - outputs.mean()) / spread
 
@@ -152,13 +152,13 @@ def digits(
         chosen = np.flatnonzero((numerals == first) | (numerals == second))
         signs = np.where(numerals == first, 1.0, -1.0)
     if key is not None:
-        validation.random_key("key", key)
+        checks.random_key("key", key)
         chosen = chosen[np.asarray(jax.random.permutation(key, len(chosen)))]
     if n is not None:
-        n = validation.whole_number("n", n, 1)
+        n = checks.whole_number("n", n, 1)
         if n > len(chosen):
             raise ValueError(
-                f"n must be at most {len(chosen)} for these labels, got {validation.describe(n)}"
+                f"n must be at most {len(chosen)} for these labels, got {checks.describe(n)}"
             )
         chosen = chosen[:n]
     return jnp.asarray(points[chosen], float), jnp.asarray(signs[chosen], float)
@@ -166,14 +166,14 @@ def digits(
 
 def _digit_pair(labels: object) -> tuple[int, int]:
     try:
-        first, second = (validation.whole_number("labels", digit, 0) for digit in labels)  # type: ignore[attr-defined]
+        first, second = (checks.whole_number("labels", digit, 0) for digit in labels)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f'labels must be "parity" or two digits, got {validation.describe(labels)}'
+            f'labels must be "parity" or two digits, got {checks.describe(labels)}'
         ) from error
     if first == second or max(first, second) > 9:
         raise ValueError(
-            f"labels must be two different digits from 0 to 9, got {validation.describe(labels)}"
+            f"labels must be two different digits from 0 to 9, got {checks.describe(labels)}"
         )
     return first, second
 
@@ -264,8 +264,8 @@ def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     >>> report.holds, report.broken_by
     (False, (1, 2))
     """
-    order = validation.whole_number("order", order, 1)
-    X = validation.floating_array("X", X, (None, None))
+    order = checks.whole_number("order", order, 1)
+    X = checks.floating_array("X", X, (None, None))
     # The Gram matrix, and all pairs with what their eigenvalues are made of.
     check_memory(8 * 7 * len(X) ** 2, None, "fewer rows of X")
     for r in range(3, min(2 * order + 1, len(X)) + 1):

@@ -2,7 +2,7 @@
 
 import os
 
-from nthlib import validation
+from nthlib import checks
 
 _MEMORY_SHARE = 0.5
 _FALLBACK_MEMORY = 8 * 2**30
@@ -22,7 +22,7 @@ def bytes_allowed(limit: int | None) -> int:
     """The bytes that a request may take: half of the machine's where the caller sets no limit."""
     if limit is None:
         return int(_MEMORY_SHARE * _physical_memory())
-    return validation.whole_number("memory_limit", limit, 1)
+    return checks.whole_number("memory_limit", limit, 1)
 
 
 def _physical_memory() -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from nthlib import validation
+from nthlib import checks
 from nthlib.compilation import compiled, refusal, shape_of
 from nthlib.network import has_closed_forms
 from nthlib.outputs import Model, numbers_of, numbers_per_sample
@@ -45,8 +45,7 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
     """
     if not callable(model):
         raise TypeError(
-            "model must be a callable (params, X) -> (N,) or (N, C), got "
-            f"{validation.describe(model)}"
+            f"model must be a callable (params, X) -> (N,) or (N, C), got {checks.describe(model)}"
         )
     if has_closed_forms(model):
         _check_leaves(params)
@@ -103,13 +102,13 @@ def _check_leaves(params: PyTree) -> None:
     if not leaves:
         raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")
     for leaf in leaves:
-        validation.refuse_kind("a leaf of params", leaf)
+        checks.refuse_kind("a leaf of params", leaf)
         if not _is_floating(leaf):
             raise TypeError(
                 "params must be a pytree whose leaves are arrays of floats, but one is of type "
                 f"{_kind(leaf)}; {_advice(leaf)}"
             )
-    if not all(validation.is_finite(leaf) for leaf in leaves):
+    if not all(checks.is_finite(leaf) for leaf in leaves):
         raise ValueError("params must be finite, but hold NaN or infinity")
 
 
@@ -159,7 +158,7 @@ def _output_shape(model: Model, params: PyTree, X: Any, rows: int) -> Any:
         if isinstance(error, (TypeError, ValueError)):
             raise type(error)(
                 f"model must take (params, X) with any number of rows, but on {rows}: "
-                f"{validation.first_line(error)}"
+                f"{checks.first_line(error)}"
             ) from error
         raise refusal(error) from error
     shape: Any = getattr(output, "shape", type(output).__name__)
@@ -179,7 +178,7 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
     At the given parameters and at others: what a zero weight hides now, its derivative sees.
     In a compiled function, where the given ones have no values, others stand in for them.
     """
-    if validation.is_traced(params, X):
+    if checks.is_traced(params, X):
         _check_stand_ins(model, params, X, n)
         return
     at_once, look = len(X), compiled(_in_company, model)
@@ -189,7 +188,7 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
         # The last rows join some of those before them, so that one program serves all.
         first = max(0, min(start, len(X) - at_once))
         found = look(params, X if at_once >= len(X) else X[first : first + at_once])
-        if validation.is_traced(found):  # constants inside a compiled function
+        if checks.is_traced(found):  # constants inside a compiled function
             return
         _compare(np.asarray(found[0]), np.asarray(found[1]), first, n)
 
@@ -206,12 +205,12 @@ def _check_stand_ins(model: Model, params: PyTree, X: Array, n: int) -> None:
     try:
         with jax.ensure_compile_time_eval():
             theta = jax.tree.map(stand_in, params)
-            rows = stand_in(X) if validation.is_traced(X) else X
+            rows = stand_in(X) if checks.is_traced(X) else X
             at_once = max(2, _NUMBERS_AT_ONCE // (3 * numbers_per_sample(model, theta, rows)))
             found = compiled(_in_company, model)(theta, rows[:at_once])
     except (jax.errors.JAXTypeError, TypeError, ValueError):  # it closes over what is traced
         return
-    if not validation.is_traced(found):
+    if not checks.is_traced(found):
         _compare(np.asarray(found[0]), np.asarray(found[1]), 0, n)
 
 

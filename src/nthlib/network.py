@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray
 
-from nthlib import validation
+from nthlib import checks
 from nthlib.activations import Activation, require_elementwise
 
 
@@ -64,9 +64,9 @@ class FullyConnected:
     def __post_init__(self) -> None:
         for name in ("dim", "width", "depth"):
             # Frozen: numpy integers are replaced by plain ones so that equal networks hash alike.
-            object.__setattr__(self, name, validation.whole_number(name, getattr(self, name), 1))
+            object.__setattr__(self, name, checks.whole_number(name, getattr(self, name), 1))
         for name in ("sigma_w", "sigma_a"):
-            object.__setattr__(self, name, validation.positive_number(name, getattr(self, name)))
+            object.__setattr__(self, name, checks.positive_number(name, getattr(self, name)))
         require_elementwise(self.activation)
 
     def init(self, key: PRNGKeyArray, dtype: DTypeLike = float) -> Parameters:
@@ -87,7 +87,7 @@ class FullyConnected:
         >>> net.init(jax.random.key(0)).readout.shape
         (8,)
         """
-        validation.random_key("key", key)
+        checks.random_key("key", key)
         # One draw for all layers: compiling a generator takes longer than running it.
         shapes = self._shapes()
         entries = jax.random.normal(key, (sum(map(math.prod, shapes)),), dtype)

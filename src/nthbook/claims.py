@@ -1,0 +1,350 @@
+"""Claims fixed before any run, and the verdicts that measurements earn.
+
+A claim is registered in ``book/claims.toml``: a predicted number, a margin and a rival value.
+:func:`judge` compares an interval with it. Nothing here knows how the number was measured.
+"""
+
+import functools
+import html
+import math
+import os
+import sys
+import tomllib
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Relation = Literal["equals", "at-most", "at-least"]
+Outcome = Literal["holds", "fails", "undecided", "invalid", "recorded"]
+
+VERDICT_MIME = "application/vnd.nthlib.verdict+json"
+
+# outcome -> (tone, words), for a claim and for its control; the one wording of the book.
+CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
+    "holds": ("good", "holds"),
+    "fails": ("bad", "fails"),
+    "undecided": ("neutral", "undecided"),
+    "recorded": ("neutral", "not judged"),
+    "invalid": ("bad", "invalid"),
+}
+CONTROL_WORDS: dict[Outcome, tuple[str, str]] = {
+    "holds": ("bad", "holds, but must not"),
+    "fails": ("good", "breaks the claim"),
+    "undecided": ("neutral", "does not hold"),
+    "recorded": ("neutral", "not judged"),
+    "invalid": ("bad", "invalid"),
+}
+
+_KINDS = ("theorem", "expectation")
+_RELATIONS = ("equals", "at-most", "at-least")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of the ledger, as registered before the run.
+
+    ``quantity`` names what is measured ("exponent of m", "relative defect").
+    ``relation`` says how the prediction bounds it: the measured interval must lie in
+    [predicted − margin, predicted + margin] ("equals"), below predicted + margin
+    ("at-most") or above predicted − margin ("at-least"), and must exclude ``rival``.
+    """
+
+    id: str
+    chapter: str
+    kind: Literal["theorem", "expectation"]
+    statement: str
+    source: str
+    quantity: str
+    predicted: float
+    margin: float
+    control: str
+    rival: float | None = None
+    relation: Relation = "equals"
+
+    @property
+    def region(self) -> tuple[float, float]:
+        """The interval in which a measurement supports the claim."""
+        low = -math.inf if self.relation == "at-most" else self.predicted - self.margin
+        high = math.inf if self.relation == "at-least" else self.predicted + self.margin
+        return low, high
+
+    def outcome(self, low: float, high: float) -> Outcome:
+        """Compare a measured interval [low, high] with the prediction.
+
+        "holds" when the interval lies in :attr:`region` and excludes the rival, "fails" when the
+        two do not meet, "invalid" when it is no interval, and "undecided" otherwise.
+        """
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            return "invalid"
+        region_low, region_high = self.region
+        if high < region_low or low > region_high:
+            return "fails"
+        excludes_rival = self.rival is None or not low <= self.rival <= high
+        if region_low <= low and high <= region_high and excludes_rival:
+            return "holds"
+        return "undecided"
+
+
+@runtime_checkable
+class Interval(Protocol):
+    """An estimate with an interval around it, such as an exponent fit."""
+
+    @property
+    def slope(self) -> float:
+        """The estimate itself."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a measurement says about a claim, or about its control.
+
+    >>> import nthbook
+    >>> verdict = nthbook.Verdict("ntk-limit", True, 0.0, -0.1, 0.1, "fails", "quick")
+    >>> verdict.words, verdict.tone, verdict.as_dict()["outcome"]
+    ('breaks the claim', 'good', 'fails')
+    """
+
+    id: str
+    control: bool
+    value: float
+    low: float
+    high: float
+    outcome: Outcome
+    profile: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as plain JSON data for the ledger; None stands for NaN and infinity."""
+        return {key: _json_safe(entry) for key, entry in asdict(self).items()}
+
+    @property
+    def tone(self) -> str:
+        """Whether this is as it should be: "good", "bad" or "neutral"."""
+        return (CONTROL_WORDS if self.control else CLAIM_WORDS)[self.outcome][0]
+
+    @property
+    def words(self) -> str:
+        """The outcome as a reader sees it; a control that fails breaks its claim."""
+        return (CONTROL_WORDS if self.control else CLAIM_WORDS)[self.outcome][1]
+
+    def _ipython_display_(self) -> None:
+        # `judge` has displayed it; as the last value of a cell it must not appear again.
+        return None
+
+
+def _json_safe(entry: Any) -> Any:
+    return None if isinstance(entry, float) and not math.isfinite(entry) else entry
+
+
+def load_claims(path: Path) -> dict[str, Claim]:
+    """Read the registry ``claims.toml`` into a dict keyed by claim id.
+
+    Raises:
+        ValueError: naming the claim and the field that is missing, unknown or out of range.
+    """
+    with path.open("rb") as file:
+        entries = tomllib.load(file).get("claim", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"{path.name} must hold its claims as tables headed [[claim]]")
+    claims: dict[str, Claim] = {}
+    for entry in entries:
+        claim = _parse_claim(entry)
+        if claim.id in claims:
+            raise ValueError(f"claim {claim.id!r} is registered twice in {path.name}")
+        claims[claim.id] = claim
+    return claims
+
+
+def _parse_claim(entry: dict[str, Any]) -> Claim:
+    name = entry.get("id", "without id")
+    known = {field.name for field in fields(Claim)}
+    required = known - {"rival", "relation"}
+    if missing := sorted(required - entry.keys()):
+        raise ValueError(f"claim {name!r} lacks {', '.join(missing)}")
+    if unknown := sorted(entry.keys() - known):
+        raise ValueError(f"claim {name!r} has unknown fields: {', '.join(unknown)}")
+    if entry["kind"] not in _KINDS:
+        raise ValueError(f"claim {name!r}: kind must be one of {', '.join(_KINDS)}")
+    if entry.get("relation", "equals") not in _RELATIONS:
+        raise ValueError(f"claim {name!r}: relation must be one of {', '.join(_RELATIONS)}")
+    for field in ("predicted", "margin", "rival"):
+        if isinstance(entry.get(field, 0), bool) or not isinstance(
+            entry.get(field, 0), (int, float)
+        ):
+            raise ValueError(f"claim {name!r}: {field} must be a number")
+    if not entry["margin"] > 0:
+        raise ValueError(f"claim {name!r}: margin must be positive")
+    return Claim(**entry)
+
+
+def find_registry(start: Path | None = None) -> Path | None:
+    """The ``book/claims.toml`` of the nearest enclosing book, else the packaged copy."""
+    start = Path.cwd() if start is None else start
+    for folder in (start, *start.parents):
+        candidate = folder / "book" / "claims.toml"
+        if candidate.is_file():
+            return candidate
+    packaged = Path(__file__).with_name("claims.toml")
+    return packaged if packaged.is_file() else None
+
+
+@functools.lru_cache(maxsize=8)
+def _cached_claims(path: Path, stamp: int) -> dict[str, Claim]:
+    del stamp  # part of the cache key alone: an edited registry is read again
+    return load_claims(path)
+
+
+def _find_claim(claim_id: str) -> Claim | None:
+    path = find_registry()
+    if path is None:
+        return None
+    try:
+        return _cached_claims(path, path.stat().st_mtime_ns).get(claim_id)
+    except (OSError, ValueError) as error:
+        warnings.warn(f"the claims in {path} cannot be read: {error}", UserWarning, stacklevel=3)
+        return None
+
+
+def judge(
+    claim_id: str,
+    measured: Interval | float | Sequence[float],
+    *,
+    control: bool = False,
+) -> Verdict:
+    """Judge a measurement against the registered claim, print the verdict and record it.
+
+    In a notebook the verdict is also displayed as data, which is how the book's pipeline
+    collects it for the ledger. In the profile ``smoke`` (environment variable
+    ``NTH_PROFILE``) numbers are recorded and nothing is judged.
+
+    Args:
+        claim_id: the ``id`` of a claim in ``book/claims.toml``.
+        measured: an exponent fit (``slope``, ``low``, ``high``), a triple
+            (value, low, high), or one number, which is its own interval.
+        control: True for the claim's control, broken on purpose: it must then not hold.
+
+    Returns:
+        The :class:`Verdict`. Never raises: an unknown claim or an unusable measurement
+        gives the outcome "invalid" and a ``UserWarning``.
+
+    Warns:
+        UserWarning: when the measurement is unusable, or in single precision.
+
+    >>> import nthbook
+    >>> verdict = nthbook.judge("ntk-limit", (-0.49, -0.53, -0.45))  # inside the book
+    ntk-limit: holds. exponent of m −0.49 [−0.53, −0.45], predicted −0.50 ± 0.10, rival −1.00
+    >>> verdict.outcome
+    'holds'
+    """
+    claim_id = str(claim_id)
+    control = _control(claim_id, control)
+    value, low, high = _interval(claim_id, measured)
+    if _is_single(measured):
+        from nthlib import checks  # here, because the command `nth` starts without JAX
+
+        message = f"claim {claim_id!r}: measured was {checks.SINGLE}"
+        warnings.warn(message, UserWarning, stacklevel=2)
+    profile = os.environ.get("NTH_PROFILE", "quick")
+    claim = _find_claim(claim_id)
+    outcome: Outcome
+    if claim is None:
+        warnings.warn(f"claim {claim_id!r} is not registered in claims.toml", stacklevel=2)
+        outcome = "invalid"
+    else:
+        outcome = claim.outcome(low, high)
+        if profile == "smoke" and outcome != "invalid":
+            outcome = "recorded"
+    verdict = Verdict(claim_id, control, value, low, high, outcome, profile)
+    _show(verdict, claim)
+    return verdict
+
+
+def _control(claim_id: str, control: Any) -> bool:
+    try:
+        return bool(control)
+    except Exception:  # as for a measurement
+        message = f"claim {claim_id!r}: control must be True or False, and counts as False"
+        warnings.warn(message, UserWarning, stacklevel=3)
+        return False
+
+
+def _is_single(measured: Any) -> bool:
+    try:
+        if isinstance(measured, Interval):
+            measured = (measured.slope, measured.low, measured.high)
+        numbers = measured if isinstance(measured, Sequence) else [measured]
+        dtypes = [number.dtype for number in numbers if hasattr(number, "dtype")]
+        return any(dtype.kind == "f" and dtype.itemsize < 8 for dtype in dtypes)
+    except Exception:  # has been reported as unusable
+        return False
+
+
+def _interval(claim_id: str, measured: Any) -> tuple[float, float, float]:
+    try:
+        if isinstance(measured, Interval):
+            return float(measured.slope), float(measured.low), float(measured.high)
+        if isinstance(measured, Sequence):
+            value, low, high = (float(number) for number in measured)
+            return value, low, high
+        return float(measured), float(measured), float(measured)
+    except Exception:  # whatever a measurement may raise, the chapter goes on and the ledger is red
+        message = f"claim {claim_id!r}: measured must be a fit, a number or (value, low, high)"
+        warnings.warn(message, stacklevel=3)
+        return math.nan, math.nan, math.nan
+
+
+def format_number(number: float) -> str:
+    """Two decimals for exponents; scientific notation for tolerances and small defects."""
+    if number == 0 or 0.005 <= abs(number) < 1000:
+        return f"{number:.2f}".replace("-", "−")
+    return f"{number:.1e}".replace("-", "−")
+
+
+def format_interval(value: float, low: float, high: float) -> str:
+    """The value with its interval, or the value alone where the two coincide."""
+    if low == high:
+        return format_number(value)
+    return f"{format_number(value)} [{format_number(low)}, {format_number(high)}]"
+
+
+def format_prediction(claim: Claim) -> str:
+    """The prediction as the ledger prints it, with its margin."""
+    predicted, margin = format_number(claim.predicted), format_number(claim.margin)
+    if claim.relation == "equals":
+        if claim.predicted == 0:
+            return f"0 to within {margin}"
+        return f"{predicted} ± {margin}"
+    return f"{claim.relation.replace('-', ' ')} {predicted}, margin {margin}"
+
+
+def describe(verdict: Verdict, claim: Claim | None) -> str:
+    """One line for a person: verdict, measured value, prediction, rival."""
+    label = f"{verdict.id} (control)" if verdict.control else verdict.id
+    measured = format_interval(verdict.value, verdict.low, verdict.high)
+    if claim is None:
+        return f"{label}: not registered, measured {measured}"
+    line = f"{label}: {verdict.words}. {claim.quantity} {measured}, "
+    line += f"predicted {format_prediction(claim)}"
+    return line if claim.rival is None else f"{line}, rival {format_number(claim.rival)}"
+
+
+def _show(verdict: Verdict, claim: Claim | None) -> None:
+    line = describe(verdict, claim)
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(line)
+        return
+    from IPython.display import display  # only inside a notebook, where it is present
+
+    markup = f'<div class="nth-verdict nth-{verdict.tone}">{html.escape(line)}</div>'
+    bundle = {"text/plain": line, "text/html": markup, VERDICT_MIME: verdict.as_dict()}
+    display(bundle, raw=True)

@@ -1,0 +1,92 @@
+"""The commands that hand the book on: a server for this machine, notebooks in a folder."""
+
+from pathlib import Path
+
+import click
+
+from nthbook.book import Book
+from nthbook.cli.help import BookCommand
+from nthbook.cli.options import repository_option
+from nthbook.parameters import PROFILES
+from nthbook.share.repository import Repository
+
+
+@click.command(cls=BookCommand, examples=(("nth serve --port 8080", "Ctrl-C ends it"),))
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+def serve(port: int) -> None:
+    """Show build/html to browsers on this machine, and to no other."""
+    from nthbook.share.server import site_server
+
+    with site_server(Book.find(), port) as server:
+        host, chosen = server.server_address[:2]
+        click.echo(f"http://{host!s}:{chosen}/ (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo()
+
+
+@click.command(
+    cls=BookCommand,
+    examples=(
+        ("nth export notebooks", "every chapter as it was last run"),
+        ("nth export handout --student", "without solutions, with empty cells for answers"),
+        ("nth export small --profile smoke", "with values that run in a minute"),
+    ),
+)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--student", is_flag=True, help="Leave out solutions and outputs; add cells for answers."
+)
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    help="Write the values of this profile into the parameters cells, and no outputs.",
+)
+@repository_option
+@click.option("--force", is_flag=True, help="Overwrite notebooks that stand in DIR.")
+def export(
+    folder: Path, student: bool, profile: str | None, repository: Repository | None, force: bool
+) -> None:
+    """Write the chapters to DIR as notebooks, with all that they need to run elsewhere.
+
+    They are executed where they have run. Beside them lies the wheel of nthlib, which a
+    notebook's first cell installs where it is missing.
+    """
+    from nthbook.share.notebooks import Edition, export_notebooks
+
+    edition = Edition(student=student, profile=profile, repository=repository)
+    for line in export_notebooks(Book.find(), folder, edition, force=force):
+        click.echo(line)
+
+
+@click.command(
+    cls=BookCommand,
+    examples=(
+        ("nth pdf", "after `nth build`"),
+        ("nth pdf book.pdf --paper letter", "elsewhere, on American paper"),
+    ),
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@click.option("--paper", type=click.Choice(("a4", "letter")), default="a4", show_default=True)
+def pdf(file: Path | None, paper: str) -> int:
+    """Print the whole book, as it was last built, as one PDF.
+
+    It goes to FILE, or to build/neural-tangent-hierarchy.pdf. Needs Chromium 131 or newer,
+    on the path or named in $CHROMIUM.
+    """
+    from nthbook.share.pdf import PrintError, print_book
+
+    try:
+        printed = print_book(Book.find(), file, paper=paper)
+    except PrintError as error:
+        click.echo(f"nth: {error}", err=True)
+        return 1
+    for place in printed.wide:
+        click.echo(f"nth: wider than the page: {place}", err=True)
+    click.echo(f"{printed.path} ({printed.pages} pages, {printed.size / 1e6:.1f} MB)")
+    return 0
+
+
+# In the order in which `nth --help` lists them.
+SHARING: tuple[click.Command, ...] = (serve, export, pdf)

@@ -1,0 +1,1 @@
+"""The ledger of claims, and what refers to the theorems."""

@@ -1,0 +1,107 @@
+"""The ledger: every registered claim beside what its chapter measured."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nthbook.book import Book, UsageError
+from nthbook.claims import Claim, Verdict, describe, format_interval
+from nthbook.run.record import Record, read_failure, read_record
+
+__all__ = ["LedgerRow", "Record", "ledger_rows", "problems", "read_record"]
+
+# The worst of several verdicts counts, so that a claim cannot be judged until it holds.
+_CLAIM_ORDER = ("invalid", "fails", "undecided", "recorded", "holds")
+_CONTROL_ORDER = ("invalid", "holds", "recorded", "undecided", "fails")
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """A registered claim with its chapter's last good run and what that run measured."""
+
+    claim: Claim
+    record: Record | None
+    verdict: Verdict | None
+    control: Verdict | None
+
+
+def ledger_rows(book: Book) -> list[LedgerRow]:
+    """Return a row for every registered claim, by chapter in book order, then as registered."""
+    claims = book.claims()
+    order = {name: place for place, name in enumerate(book.chapter_names())}
+    records = {chapter: read_record(book, chapter) for chapter in order}
+    ranked = sorted(claims.values(), key=lambda claim: order.get(claim.chapter, len(order)))
+    return [_row(claim, records.get(claim.chapter)) for claim in ranked]
+
+
+def _row(claim: Claim, record: Record | None) -> LedgerRow:
+    verdicts = [] if record is None else [record.verdict(entry) for entry in record.verdicts]
+    own = [verdict for verdict in verdicts if verdict.id == claim.id]
+    measured = [verdict for verdict in own if not verdict.control]
+    controls = [verdict for verdict in own if verdict.control]
+    return LedgerRow(
+        claim,
+        record,
+        min(measured, key=lambda verdict: _CLAIM_ORDER.index(verdict.outcome), default=None),
+        min(controls, key=lambda verdict: _CONTROL_ORDER.index(verdict.outcome), default=None),
+    )
+
+
+def problems(book: Book) -> list[str]:
+    """List the sentences for which ``nth check`` is red; empty when the book is sound."""
+    found = [
+        sentence for name in book.chapter_names() for sentence in _chapter_problems(book, name)
+    ]
+    for row in ledger_rows(book):
+        if row.record is not None:
+            found.extend(_row_problems(row))
+        elif row.claim.chapter not in book.chapter_names():
+            found.append(f"claim {row.claim.id}: chapter {row.claim.chapter} is not in _toc.yml")
+    return found
+
+
+def _chapter_problems(book: Book, name: str) -> Iterator[str]:
+    # Imported late: the site reads rows without loading what parses chapters.
+    from nthbook.run.stale import LAST_RUN_FAILED, reasons_as_recorded
+
+    failure = read_failure(book, name)
+    if failure is not None:
+        yield f"chapter {failure.sentence}"
+    try:
+        reasons = [
+            reason for reason in reasons_as_recorded(book, name) if reason != LAST_RUN_FAILED
+        ]
+    except UsageError as error:
+        yield str(error)
+        return
+    if set(reasons) - {LAST_RUN_FAILED}:
+        record = read_record(book, name)
+        state = "has no finished run" if record is None else f"is stale: {', '.join(reasons)}"
+        yield f"chapter {name} {state}"
+    yield from _stray_verdicts(book, name)
+
+
+def _stray_verdicts(book: Book, name: str) -> Iterator[str]:
+    record, claims = read_record(book, name), book.claims()
+    for entry in [] if record is None else record.verdicts:
+        claim = claims.get(entry.get("id", ""))
+        if claim is None:
+            yield f"chapter {name} judges {entry.get('id')}, which is not registered"
+        elif claim.chapter != name:
+            yield f"chapter {name} judges {claim.id}, which belongs to chapter {claim.chapter}"
+
+
+def _row_problems(row: LedgerRow) -> Iterator[str]:
+    claim, verdict, control = row.claim, row.verdict, row.control
+    if verdict is None:
+        yield f"claim {claim.id}: not measured in the last run of {claim.chapter}"
+    elif verdict.outcome == "invalid":
+        yield f"claim {claim.id}: the measurement is not a usable interval"
+    elif verdict.outcome == "fails" and claim.kind == "theorem":
+        yield f"theorem {describe(verdict, claim)}"
+    if control is None:
+        yield f"claim {claim.id}: no control in the last run of {claim.chapter}"
+    elif control.outcome == "invalid":
+        yield f"claim {claim.id}: the control's measurement is not a usable interval"
+    elif control.outcome == "holds":
+        measured = format_interval(control.value, control.low, control.high)
+        yield f"claim {claim.id}: its control holds, but must not (measured {measured})"

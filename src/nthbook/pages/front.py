@@ -1,0 +1,94 @@
+"""What the front page shows of the book's results: one figure, and what was found."""
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import nbformat
+
+from nthbook.book import Book
+from nthbook.ledger.cards import own_run, words
+from nthbook.ledger.rows import LedgerRow
+from nthbook.run.record import Record, read_record
+from nthbook.run.stale import one_unit
+
+# The chapter cell that carries this tag draws the figure.
+TAG = "front-page"
+FIGURE = "book/images/front-page.png"
+
+
+class FrontFigure(NamedTuple):
+    """The figure, what it shows in words, the page it comes from, and how that was run."""
+
+    png: bytes
+    alternative: str
+    page: str
+    record: Record
+
+
+def front_figure(book: Book) -> FrontFigure | None:
+    """Find the figure in the executed chapters; None where its chapter has not been run."""
+    for name, page in book.executed_pages().items():
+        record = read_record(book, name)
+        if record is None or not one_unit(book, record):
+            continue
+        notebook = nbformat.read(book.executed_dir / f"{name}.ipynb", as_version=4)
+        for cell in notebook.cells:
+            if TAG in cell.metadata.get("tags", []) and (png := _picture(cell)):
+                image = cell.metadata.get("mystnb", {}).get("image", {})
+                return FrontFigure(base64.b64decode(png), image.get("alt", ""), page, record)
+    return None
+
+
+def figure_markup(book: Book) -> str:
+    """The figure as Markdown for ``book/intro.md``, a link to its chapter; or nothing."""
+    figure = front_figure(book)
+    if figure is None:
+        return ""
+    image = FIGURE.removeprefix("book/")
+    target = figure.page.removeprefix("book/")
+    how = own_run(figure.record)
+    return (
+        f":::{{image}} {image}\n:alt: {figure.alternative}\n:target: {target}.html\n"
+        ":class: nth-front\n:::"
+    ) + (f'\n\n<p class="nth-note">Not the book\'s own run: {how}.</p>' if how else "")
+
+
+def found(rows: Sequence[LedgerRow]) -> str:
+    """One sentence on the ledger, each number a link to the claims that it counts."""
+    if not rows:
+        return "No claim is registered yet."
+    counts = Counter(words(row.verdict)[1] for row in rows)
+    parts = ", ".join(
+        f'<a href="appendix/ledger.html?{urlencode({"verdict": word})}">{_phrase(word, count)}</a>'
+        for word, count in counts.most_common()
+    )
+    broken = sum(words(row.control)[0] == "good" for row in rows)
+    return (
+        f'<p class="nth-found"><strong>{len(rows)} claims</strong>, each written down before it '
+        f"was measured: {parts}. Of {len(rows)} controls, in which something is broken on "
+        f"purpose, {broken} break their claim{', as they must' if broken == len(rows) else ''}."
+        f"{_changed_runs(rows)}</p>"
+    )
+
+
+def _changed_runs(rows: Sequence[LedgerRow]) -> str:
+    """Say which chapters show a reader's own run, and not the book's."""
+    records = {row.record.chapter: row.record for row in rows if row.record is not None}
+    names = [how for record in records.values() if (how := own_run(record))]
+    return f" <strong>Not the book's own runs:</strong> {'; '.join(names)}." if names else ""
+
+
+def _phrase(word: str, count: int) -> str:
+    if word in ("holds", "fails"):
+        return f"{count} {word if count == 1 else word.removesuffix('s')}"
+    return f"{count} {'is' if count == 1 else 'are'} {word}"
+
+
+def _picture(cell: Any) -> str | None:
+    for output in cell.get("outputs", []):
+        if png := output.get("data", {}).get("image/png"):
+            return str(png)
+    return None

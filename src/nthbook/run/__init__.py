@@ -1,0 +1,1 @@
+"""From a chapter to an executed notebook."""

@@ -1,0 +1,1 @@
+"""The book handed on: notebooks, PDF, wheel, server."""

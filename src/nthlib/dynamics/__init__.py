@@ -1,0 +1,1 @@
+"""The exact dynamics: losses, integration, flow and descent."""

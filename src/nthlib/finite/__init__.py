@@ -1,0 +1,1 @@
+"""Kernels of a draw, at finite width."""

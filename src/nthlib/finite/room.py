@@ -1,0 +1,63 @@
+"""What the kernels of a request need at their peak, and the blocks that keep them below a limit."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from nthlib.finite.blocks import Blocks, parameter_count, sizes
+from nthlib.finite.closed_forms import ROWS_AT_ONCE
+from nthlib.memory import bytes_allowed
+from nthlib.outputs import Model
+
+
+def planned(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    rows: int,
+    order: int,
+    outputs: int | None,
+    limit: int | None,
+    *,
+    closed: bool,
+    beside: int = 0,
+    tangents: int = 0,
+) -> tuple[Blocks | None, int]:
+    """The blocks in which to compute kernels, None for closed forms, and the bytes this needs.
+
+    ``beside``: numbers that the caller holds meanwhile; ``tangents``: how many forward derivatives
+    it takes of the kernels.
+    """
+    itemsize = max(4, jnp.result_type(X, *jax.tree.leaves(params)).itemsize)
+    n, C = len(X), outputs or 1
+    output = sum(rows * C * (n * C) ** (level - 1) for level in range(1, order + 1))
+    if closed:
+        blocks = None
+        # The compiler merges equal branches of Taylor arithmetic: one more of all for each.
+        beside_them = _beside_closed_forms(model, params, n, rows, order)
+        needed = (1 + tangents) * (output + beside_them)
+    else:
+        size = sizes(model, params, X, rows, order + tangents, C)
+        # Held twice: a new axis is made first and moved last. Blocks of rows are a copy.
+        output = 2 ** (1 + tangents) * output + 2 * rows * math.prod(X.shape[1:])
+        room = bytes_allowed(limit) // itemsize - beside - output
+        blocks = size.within(room)
+        needed = output + size.needed(blocks)
+    return blocks, itemsize * (beside + needed)
+
+
+def _beside_closed_forms(model: Any, params: PyTree, n: int, rows: int, order: int) -> int:
+    """Numbers that the closed forms hold at the peak beside the kernels."""
+    states = 4 * rows * model.width * model.depth
+    if order <= 2:
+        return states
+    if order == 3:
+        third = rows * (1 + n + n * n)
+        return third + states + 4 * ROWS_AT_ONCE * model.width * model.depth
+    # ∇³f and the Gram matrix of all pairs beside the result, and the tangents; each further
+    # order carries a tangent of all that.
+    fourth = 3 * rows * n**3 + 5 * n * n * model.width * model.depth
+    return 2 ** (order - 4) * (fourth + states + parameter_count(params))

@@ -1,0 +1,1 @@
+"""Limits of the kernels as the width grows."""

@@ -1,1 +1,0 @@
-"""From chapters to executed notebooks, a ledger of claims and a static site."""

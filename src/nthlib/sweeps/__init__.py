@@ -1,0 +1,1 @@
+"""Draws over widths and seeds, kept once finished, and the fits made of them."""

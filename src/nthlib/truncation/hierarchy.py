@@ -1,0 +1,362 @@
+"""The truncated hierarchy of Theorem 2.6: from tensors, as a signature, and as a jet."""
+
+import functools
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from nthlib import checks
+from nthlib.compilation import compiled
+from nthlib.dynamics import losses
+from nthlib.dynamics.flow import solver_settings, training_data, warn_of_coinciding
+from nthlib.dynamics.frozen import explained_by, factored, in_eigenvectors
+from nthlib.finite.blocks import Blocks
+from nthlib.model import undifferentiated
+from nthlib.outputs import Model, flat_outputs
+from nthlib.truncation import jet, signature
+from nthlib.truncation.solution import (
+    Equations,
+    Settings,
+    TruncatedSolution,
+    check_room,
+    frozen_solution,
+    run,
+    solve,
+    with_output_axes,
+)
+
+Method = Literal["auto", "signature", "tensors"]
+
+# λ_max t / n, a fifth of the steps that an explicit solver takes to stay stable, and the largest
+# state whose linear systems are worth solving instead.
+_STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
+
+# Symmetric to this relative accuracy, or to this many roundings of the type they came in.
+_SYMMETRY, _ROUNDINGS = 1e-3, 32
+
+
+def truncated_hierarchy(
+    K: Mapping[int, Array],
+    y: Float[Array, "n *C_labellings"],
+    times: Float[Array, " T"],
+    order: int | None = None,
+    *,
+    method: Method = "auto",
+    solver: Literal["auto", "explicit", "implicit"] = "auto",
+    loss: losses.Loss = "square",
+    indicator: bool = False,
+    rtol: float = 1e-8,
+    max_steps: int = 10_000,
+) -> TruncatedSolution:
+    """Integrate the truncated hierarchy of level p from initial kernels.
+
+    The hierarchy's equations with ∂_t K̃^(p) = 0, started from the kernels of a finite network
+    (Huang and Yau 2020, section 2.2 and Theorem 2.6). For the paper's networks and even p the
+    error is of order m^{−p/2}; odd p gains nothing over p − 1, since K^(p+1) has a mean of the
+    same order as K^(p).
+    p = 2 is the frozen kernel, kernel regression as a dynamics, solved exactly for mean square.
+
+    Args:
+        K: the initial kernels {1: (N,), 2: (N, n), ..}, as ``nthlib.kernels`` returns them; test
+            points are carried along in the rows after the first n. For C outputs {1: (N, C),
+            2: (N, C, n, C), ..}.
+        y: labels (n,), or (n, labellings) for several at once; (n, C) or (n, C, labellings) for
+            C outputs.
+        times: sorted times, none negative.
+        order: the level p, at least 2; the highest order in ``K`` by default.
+        method: "tensors" integrates K̃^(2)..K̃^(p−1) as the paper writes them; "signature" the
+            iterated integrals of the residual, the same solution from a smaller state; "auto"
+            is the signature.
+        solver: "explicit" (Dopri8), "implicit" (Kvaerno5, for λ_max t/n beyond some thousand) or
+            "auto", which looks at the largest eigenvalue of K^(2) and the last time.
+        loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
+            outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
+            vectors (C,) when there are C outputs.
+        indicator: also estimate the error by the neglected terms of the next power of 1/m, which
+            takes the kernels to order p + 2 for even p, p + 1 for odd p.
+        rtol: relative tolerance of the solver.
+        max_steps: steps after which the solver gives up.
+
+    Returns:
+        A :class:`TruncatedSolution`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: before anything is allocated, with the estimated size.
+
+    Warns:
+        UserWarning: when K[2] is not positive semi-definite on the training points beyond
+            rounding, about (8 + √n) times that of its type and its largest eigenvalue; what lies
+            within is zero; when the solution blows up, does not reach the last time, or its kernel
+            loses positive definiteness on the training points.
+
+    Works under ``jit`` and ``vmap``, not under ``grad``, but for p = 2 and mean square. Everything
+    is brought to the dtype of K, or to float32 if that is half precision.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> K = nth.kernels(net, net.init(jax.random.key(1)), X, order=4)
+    >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
+    (2, 3)
+    """
+    order, K, outputs, rounding = _checked_kernels(K, order)
+    checks.one_of("method", method, ("auto", "signature", "tensors"))
+    checks.one_of("solver", solver, ("auto", "explicit", "implicit"))
+    rtol, max_steps = solver_settings(rtol, max_steps)
+    words = _length(order, indicator=checks.flag("indicator", indicator))
+    if indicator and method == "tensors":
+        raise ValueError('indicator needs the method "signature", got "tensors"')
+    if indicator and words + 2 not in K:
+        raise ValueError(f"indicator at order {order} needs K to order {words + 2}, got {max(K)}")
+    definite = _is_semidefinite(K[2], rounding)
+    rows, n = K[2].shape
+    y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
+    times = checks.time_points(times, K[2].dtype)
+    if order == 2 and loss == "square" and not indicator:
+        frozen = frozen_solution(K, y, times, n // (outputs or 1), rounding)
+        return with_output_axes(frozen, outputs)
+
+    K = {r: K[r] for r in range(1, max(order, words + 2) + 1)}
+    size = sum(rows * n ** (r - 1) for r in range(1, order))
+    if method != "tensors":
+        size = rows + sum(n**k for k in range(1, words + 1))
+    traced = checks.is_traced(K, y, times)
+    if solver == "auto":
+        rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], outputs)
+        stiff = not traced and rate * float(times[-1]) > _STIFF
+        solver = "implicit" if stiff else "explicit"
+    check_room(K[2], y, times, size, implicit=solver == "implicit")
+    bar = not traced and y.ndim == 1
+    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs, rounding)
+    solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
+    if traced:
+        K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
+    return run(solve, settings, K, y, times, started_definite=definite)
+
+
+def truncated_flow(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    y: Float[Array, "n *C"],
+    times: Float[Array, " T"],
+    order: int,
+    X_test: Array | None = None,
+    *,
+    loss: losses.Loss = "square",
+    indicator: bool = False,
+    rtol: float = 1e-8,
+    max_steps: int = 10_000,
+    memory_limit: int | None = None,
+) -> TruncatedSolution:
+    """The truncated hierarchy of level p for any model, without its kernels beyond K^(2).
+
+    The hierarchy cut at level p is the Taylor polynomial of degree p − 2 of the tangent kernel
+    along the training run. The state is the predictions and p − 2 displacements of the parameters;
+    a step costs Taylor arithmetic on one backward and one forward pass. The integrator is
+    explicit, and takes about λ_max t/(5n) steps once the horizon is long.
+
+    Args:
+        model: a callable (params, X) -> (N,) or (N, C), such as a ``FullyConnected``, that
+            computes each output from its own row of X alone.
+        params: the initial parameters θ_0, any pytree of floating-point arrays.
+        X: training inputs, n along the first axis.
+        y: labels, shape (n,), or (n, C) for a model with C outputs.
+        times: sorted times, none negative.
+        order: the level p, at least 2.
+        X_test: test inputs; their predictions and kernel rows follow the training ones.
+        loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
+            outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
+            vectors (C,) when there are C outputs.
+        indicator: also estimate the error by the neglected terms of the next power of 1/m, at
+            the cost of a run of order p + 2 for even p, p + 1 for odd p.
+        rtol: relative tolerance of the solver.
+        max_steps: steps after which the solver gives up.
+        memory_limit: bytes the request may need, half of the machine's memory by default;
+            samples are taken some at a time to stay below it.
+
+    Returns:
+        A :class:`TruncatedSolution`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: before anything is allocated, with the estimated size.
+
+    Warns:
+        UserWarning: when training inputs coincide, when the solution blows up, does not reach
+            the last time, or its kernel loses positive definiteness on the training points.
+
+    Works under ``jit`` and ``vmap``, not under ``grad`` or ``jvp``. Everything is brought to the
+    dtype to which the parameters, the inputs and the model's output promote, or to float32 if
+    that is half precision.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=64, depth=2)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> params, times = net.init(jax.random.key(1)), jnp.array([0.0, 1.0])
+    >>> nth.truncated_flow(net, params, X, jnp.ones(3), times, order=4).kernel.shape
+    (2, 3, 3)
+    """
+    order = checks.kernel_order(order, 2)
+    rtol, max_steps = solver_settings(rtol, max_steps)
+    data = training_data(model, params, X, y, X_test, loss)
+    times = checks.time_points(times, data.y.dtype)
+    length = _length(order, indicator=checks.flag("indicator", indicator))
+    sized = (model, data.params, data.X, data.X_test, data.outputs, len(times))
+    tile, blocks = jet.room(*sized, order, length, memory_limit)
+    warn_of_coinciding(data.X)
+    traced = checks.is_traced(data, times)
+    rounding = float(jnp.finfo(data.y.dtype).eps)
+    settings = Settings(
+        order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
+    )
+    solve = compiled(_solve_jet, model, settings, tile, blocks, sketch=_sketch_jet)
+    arguments = (data.params, data.X, data.y, times, data.X_test)
+    if traced:
+        arguments = undifferentiated("truncated_flow", arguments)
+    return run(solve, settings, *arguments)
+
+
+def _length(order: int, *, indicator: bool) -> int:
+    """How many words or displacements are carried: p − 2, and those of the next power of 1/m."""
+    return order - 2 + (1 + (order + 1) % 2) * indicator
+
+
+def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], int | None, float]:
+    """The order, the kernels with flat indices, the number of outputs or None, K[2]'s rounding."""
+    if not isinstance(K, Mapping) or 1 not in K or 2 not in K:
+        raise TypeError("K must be a dict of kernels with the orders 1 and 2, from nthlib.kernels")
+    if not all(isinstance(r, int) for r in K):
+        raise TypeError("K must be a dict of kernels whose keys are their orders, whole numbers")
+    order = checks.kernel_order(max(K) if order is None else order, 2)
+    missing = sorted(set(range(1, order + 1)) - set(K))
+    if missing:
+        raise ValueError(
+            f"order {order} needs the kernels 1 to {order} in K, {missing[0]} is missing"
+        )
+    own = (None,) if np.ndim(K[1]) < 2 else (None, np.shape(K[1])[1])  # axes of one point
+    second = checks.floating_array("K[2]", K[2], 2 * own)
+    rows, n = second.shape[0], second.shape[len(own)]
+    if rows < n:
+        raise ValueError(f"K[2] must have a row for every training point, got shape {second.shape}")
+    outputs = own[1] if len(own) > 1 else None
+    first, later = (rows, *own[1:]), (n, *own[1:])
+    flat = (rows * (outputs or 1), n * (outputs or 1))
+    checked = {
+        r: checks.floating_array(f"K[{r}]", K[r], first + later * (r - 1)) for r in sorted(K)
+    }
+    dtype = checks.at_least_single(jnp.result_type(*checked.values()))
+    kernels = {
+        r: kernel.astype(dtype).reshape(flat[:1] + flat[1:] * (r - 1))
+        for r, kernel in checked.items()
+    }
+    rounding = float(jnp.finfo(second.dtype).eps)
+    _check_symmetric(kernels[2][: flat[1]], rounding)
+    return order, kernels, outputs, rounding
+
+
+def _is_semidefinite(kernel: Array, rounding: float) -> bool:
+    """False, with a warning to the caller's caller, when an eigenvalue lies below rounding."""
+    if checks.is_traced(kernel):
+        return True
+    square = np.asarray(kernel, dtype=np.float64)[: kernel.shape[1]]
+    eigenvalues = np.linalg.eigvalsh((square + square.T) / 2)
+    if eigenvalues[0] >= -explained_by(rounding, len(square)) * eigenvalues[-1]:
+        return True
+    warnings.warn(
+        "K[2] is not positive semi-definite on the training points: its smallest eigenvalue is "
+        f"{eigenvalues[0]:.3g}, its largest {eigenvalues[-1]:.3g}; it is then no kernel of a "
+        "network, or was computed in too low a precision, and along that direction the residual "
+        "grows",
+        UserWarning,
+        stacklevel=3,
+    )
+    return False
+
+
+def _check_symmetric(kernel: Array, rounding: float) -> None:
+    if checks.is_traced(kernel):
+        return
+    square = np.asarray(kernel)
+    allowed = max(_SYMMETRY, _ROUNDINGS * rounding) * np.abs(square).max()
+    if np.abs(square - square.T).max() > allowed:
+        raise ValueError("K[2] must be symmetric on the training points, and is not")
+
+
+def _checked_labels(y: Any, columns: int, outputs: int | None, loss: losses.Loss) -> Array:
+    """Labels with a flat index, and an axis of labellings behind where there is one."""
+    one = (columns,) if outputs is None else (columns // outputs, outputs)
+    shape = one if np.ndim(y) <= len(one) else (*one, None)
+    y = checks.floating_array("y", y, shape)
+    losses.check_loss(loss, y, outputs)
+    return y.reshape(columns, *y.shape[len(one) :])
+
+
+def _largest_rate(kernel: Array, outputs: int | None) -> float:
+    """λ_max / n."""
+    columns = kernel.shape[1]
+    return float(np.linalg.norm(kernel[:columns], 2)) * (outputs or 1) / columns
+
+
+def _solve_from_kernels(
+    settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array
+) -> tuple[TruncatedSolution, Array]:
+    length = _length(settings.order, indicator=settings.indicator)
+    K, vectors, forces = in_eigenvectors(K, settings.rounding)
+    if tensors:
+        start: Any = tuple(K[r] for r in range(2, settings.order))
+        equations = Equations(signature.push_tensors, signature.kernel_of_tensors)
+    else:
+        start = signature.empty_words(K, length)
+        equations = Equations(signature.push_words, signature.kernel_of_words)
+
+    def one(labels: Array) -> tuple[TruncatedSolution, Array]:
+        basis, damping = (vectors, forces), (K[2], forces)
+        return solve(settings, equations, start, K[1], damping, labels, times, K, basis)
+
+    if y.ndim == 1:
+        return one(y)
+    solutions, stopped = jax.vmap(one, in_axes=1, out_axes=-1)(y)
+    return solutions._replace(times=times), stopped
+
+
+def _solve_jet(
+    model: Model,
+    settings: Settings,
+    tile: int | None,
+    blocks: Blocks | None,
+    params: PyTree,
+    X: Array,
+    y: Array,
+    times: Array,
+    X_test: Array | None,
+) -> tuple[TruncatedSolution, Array]:
+    length = _length(settings.order, indicator=settings.indicator)
+    equations = Equations(
+        functools.partial(jet.push_jet, model, tile),
+        functools.partial(jet.kernel_of_jet, model, blocks=blocks),
+    )
+    everything = X if X_test is None else jnp.concatenate([X, X_test])
+    damping = None
+    if settings.indicator:
+        kernel = jet.tangent_kernel(model, params, X, X_test, blocks)
+        _, vectors, rows = factored(kernel, settings.rounding)
+        damping = (rows, vectors.T)
+    start = jet.start_of_jet(params, length)
+    data = (params, X, X_test)
+    predictions = flat_outputs(model, params, everything)
+    return solve(settings, equations, start, predictions, damping, y, times, data)
+
+
+def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[TruncatedSolution, Array]:
+    return _solve_from_kernels(settings._replace(solver="sketch"), *arguments)
+
+
+def _sketch_jet(model: Model, settings: Settings, *arguments: Any) -> Any:
+    return _solve_jet(model, settings._replace(solver="sketch"), *arguments)

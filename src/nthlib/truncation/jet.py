@@ -1,0 +1,194 @@
+"""Taylor arithmetic along a curve of parameters, and the truncated hierarchy as a jet.
+
+The hierarchy cut at level p is the Taylor polynomial of degree p − 2 of K^(2) along the curve
+θ(ε) = θ_0 + Σ_k ε^k ξ_k, on which training is slowed by ε. No kernel of higher order is formed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from nthlib.finite.blocks import Blocks, parameter_count
+from nthlib.finite.kernels import kernels_of, room_of_kernels
+from nthlib.memory import bytes_allowed, check_memory
+from nthlib.outputs import Model, flat_outputs, numbers_per_sample
+from nthlib.truncation.signature import Pushed
+
+
+def taylor_coefficients(function: Callable[[PyTree], Any], curve: Sequence[PyTree]) -> list[Any]:
+    """Coefficients of ε^0, .., ε^k of function(curve[0] + ε curve[1] + .. + ε^k curve[k]).
+
+    Nested forward derivatives in the one scalar ε. Equal branches are merged by the compiler,
+    so that the cost grows like k² and not like 2^k.
+
+    Args:
+        function: of one pytree, to an array or a pytree of arrays.
+        curve: pytrees of one structure, the coefficients of ε^0, .., ε^k.
+
+    Returns:
+        k + 1 coefficients, each as ``function`` returns its values.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib.truncation.jet import taylor_coefficients
+    >>> along = [jnp.array(0.0), jnp.array(1.0), jnp.array(0.0)]
+    >>> [float(coefficient) for coefficient in taylor_coefficients(jnp.exp, along)]
+    [1.0, 1.0, 0.5]
+    """
+
+    def point(epsilon: Array) -> PyTree:
+        total = curve[-1]
+        for coefficient in reversed(curve[:-1]):
+            total = jax.tree.map(lambda a, b: epsilon * a + b, total, coefficient)
+        return total
+
+    def derivatives(degree: int) -> Callable[[Array], list[Any]]:
+        if degree == 0:
+            return lambda epsilon: [function(point(epsilon))]
+        lower = derivatives(degree - 1)
+
+        def extended(epsilon: Array) -> list[Any]:
+            values, slopes = jax.jvp(lower, (epsilon,), (jnp.ones_like(epsilon),))
+            return [*values, slopes[-1]]
+
+        return extended
+
+    dtype = jnp.result_type(*jax.tree.leaves(curve[0]))
+    found = derivatives(len(curve) - 1)(jnp.zeros((), dtype))
+    return [
+        jax.tree.map(lambda leaf, k=k: leaf / math.factorial(k), value)
+        for k, value in enumerate(found)
+    ]
+
+
+def push(
+    model: Model, theta: PyTree, X: Array, X_test: Array | None, force: Array
+) -> tuple[PyTree, Array]:
+    """The direction g = Σ_γ force_γ ∇f_γ on the training points, and ⟨∇f, g⟩ on all rows.
+
+    One pass backward and one forward: the kernel itself is never formed.
+    """
+
+    def on_train(parameters: PyTree) -> Array:
+        return flat_outputs(model, parameters, X)
+
+    _, pull = jax.vjp(on_train, theta)
+    (direction,) = pull(force)
+    moved = jax.jvp(on_train, (theta,), (direction,))[1]
+    if X_test is not None:
+        on_test = jax.jvp(
+            lambda parameters: flat_outputs(model, parameters, X_test), (theta,), (direction,)
+        )
+        moved = jnp.concatenate([moved, on_test[1]])
+    return direction, moved
+
+
+def tangent_kernel(
+    model: Model, theta: PyTree, X: Array, X_test: Array | None, blocks: Blocks | None = None
+) -> Array:
+    """K^(2), (N, n): layer by layer for a ``FullyConnected``, else in blocks."""
+    return kernels_of(model, theta, X, 2, X_test, blocks)[2]
+
+
+def in_tiles(model: Model, size: int) -> Model:
+    """The same model, ``size`` samples at a time, computed again on the way back."""
+
+    def tiled(theta: PyTree, X: Array) -> Array:
+        one = jax.checkpoint(lambda x: model(theta, x[None])[0])
+        return jax.lax.map(one, X, batch_size=size)
+
+    return tiled
+
+
+def room(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    X_test: Array | None,
+    outputs: int | None,
+    times: int,
+    order: int,
+    length: int,
+    limit: int | None,
+) -> tuple[int | None, Blocks | None]:
+    """How many samples to take at a time, None for all, and the blocks of the kernels.
+
+    ``length`` displacements are carried. Raises when a single sample would be too many.
+    """
+    rows = len(X) + (0 if X_test is None else len(X_test))
+    flat, n = rows * (outputs or 1), len(X) * (outputs or 1)
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    fixed = times * flat * (n + 1) + 16 * (length * parameter_count(params) + flat)
+    sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
+    alternative = "fewer samples, fewer times, a lower order or float32"
+    check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
+    # The Taylor arithmetic of the kernel carries the tangents that one of this order does; the
+    # kernel is looked at between two steps, when no sample's numbers are held.
+    blocks = room_of_kernels(
+        model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=order - 2
+    )
+    tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
+    return None if tile >= rows else int(tile), blocks
+
+
+def start_of_jet(params: PyTree, length: int) -> tuple[PyTree, ...]:
+    """ξ_1, .., ξ_length at time zero, all zero."""
+    still = jax.tree.map(jnp.zeros_like, params)
+    return (still,) * length
+
+
+def push_jet(
+    model: Model,
+    tile: int | None,
+    moved: tuple[PyTree, ...],
+    force: Array,
+    data: tuple[PyTree, Array, Array | None],
+    order: int,
+) -> Pushed:
+    """∂_t ξ_k = [ε^{k−1}] g and ∂_t f̃ = Σ_{k ≤ p−2} [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib.truncation import jet
+    >>> theta, X = jnp.ones(2), jnp.eye(2)
+    >>> data, moved = (theta, X, None), (jnp.zeros(2),)
+    >>> pushed = jet.push_jet(lambda theta, X: X @ theta, None, moved, jnp.ones(2), data, 3)
+    >>> pushed.predictions.tolist()  # K^(2) is the identity
+    [1.0, 1.0]
+    """
+    params, X, X_test = data
+    model = model if tile is None else in_tiles(model, tile)
+    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
+    found = taylor_coefficients(lambda theta: push(model, theta, X, X_test, force), curve)
+    velocity = tuple(_scaled(direction, _size(params)) for direction, _ in found[:-1])
+    rates = [rate for _, rate in found]
+    beyond = rates[order - 1 :]
+    return Pushed(velocity, sum(rates[: order - 1]), sum(beyond) if beyond else None)
+
+
+def kernel_of_jet(
+    model: Model,
+    moved: tuple[PyTree, ...],
+    data: tuple[PyTree, Array, Array | None],
+    order: int,
+    blocks: Blocks | None = None,
+) -> Array:
+    """K̃^(2), (N, n), as the Taylor polynomial of K^(2) at ε = 1."""
+    params, X, X_test = data
+    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: order - 2])]
+
+    def kernel(theta: PyTree) -> Array:
+        return tangent_kernel(model, theta, X, X_test, blocks)
+
+    return sum(taylor_coefficients(kernel, curve))
+
+
+def _size(params: PyTree) -> float:
+    """√(number of parameters): ξ times this has entries of order one, as the predictions do."""
+    return float(sum(leaf.size for leaf in jax.tree.leaves(params))) ** 0.5
+
+
+def _scaled(tree: PyTree, factor: float) -> PyTree:
+    return jax.tree.map(lambda leaf: factor * leaf, tree)

@@ -1,0 +1,285 @@
+"""The truncated dynamics in whatever form: its solution, its integration, its honest end."""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from nthlib import checks, progress
+from nthlib.dynamics import losses
+from nthlib.dynamics.frozen import eigendecomposition, frozen_predictions, zero_within
+from nthlib.dynamics.integrate import Solver, integrate, largest_rms
+from nthlib.finite.kernels import warn_unless_finite
+from nthlib.memory import check_memory
+from nthlib.outputs import split_axes
+from nthlib.truncation.signature import Pushed
+
+# A residual this many times the initial one is on its way to infinity: near a pole it grows like
+# a power of the time that is left, which is then a fraction of a thousandth.
+_BLOW_UP = 1e9
+
+
+class TruncatedSolution(NamedTuple):
+    """A solution of the truncated hierarchy at the requested times.
+
+    ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n) or
+    (T, N, n, labellings), a read-only view where it does not move; for C outputs every axis N
+    or n is followed by one of C;
+    ``valid_until``: the time of blow-up, or at which the solver gave up, and infinity when the last
+    time was reached; later rows are NaN;
+    ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points; below zero the residual
+    grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the exact solution.
+    ``error_indicator``, like ``predictions``, on request: the leading part of network minus
+    truncation.
+    All but ``times`` end in an axis of labellings when ``y`` has one.
+
+    >>> import jax.numpy as jnp, nthlib as nth
+    >>> K = {1: jnp.zeros(3), 2: jnp.eye(3)}
+    >>> solution = nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0]))
+    >>> solution.predictions.shape, solution.kernel.shape, float(solution.valid_until)
+    ((2, 3), (2, 3, 3), inf)
+    """
+
+    times: Float[Array, " T"]
+    predictions: Array
+    kernel: Array
+    valid_until: Array
+    smallest_eigenvalue: Array
+    steps: Array
+    rejected_steps: Array
+    error_indicator: Array | None = None
+
+
+class Settings(NamedTuple):
+    """What the compiled solvers are specialised to."""
+
+    order: int
+    loss: losses.Loss
+    rtol: float
+    max_steps: int
+    indicator: bool
+    solver: Solver
+    show_progress: bool
+    outputs: int | None
+    rounding: float
+
+
+class Equations(NamedTuple):
+    """One form of the truncated hierarchy: what a force does to its state, and its K̃^(2)."""
+
+    push: Callable[[Any, Array, Any, int], Pushed]
+    kernel: Callable[[Any, Any, int], Array]
+
+
+_LESS = "fewer times, fewer labellings or a lower order"
+
+
+def check_room(kernel: Array, y: Array, times: Array, size: int, *, implicit: bool) -> None:
+    """Raise ``MemoryError`` when a run from kernels with a state of this size would not fit."""
+    rows, n = kernel.shape
+    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
+    numbers = len(times) * rows * (n + 2) + 16 * (rows + size)
+    if implicit:  # the system's matrix, its factors and a copy of each
+        numbers += 4 * (rows + size) ** 2
+    check_memory(kernel.dtype.itemsize * numbers * math.prod(y.shape[1:]), None, _LESS)
+
+
+def frozen_solution(
+    K: dict[int, Array], y: Array, times: Array, n: int, rounding: float
+) -> TruncatedSolution:
+    """The solution at p = 2 for mean square over n samples, exact."""
+    kernel, extra = K[2], y.shape[1:]
+    numbers = 2 * len(times) * len(kernel) * math.prod(extra) + 4 * kernel.shape[1] ** 2
+    check_memory(kernel.dtype.itemsize * numbers, None, _LESS)
+    predictions = frozen_predictions(kernel, K[1], y, times, n, rounding)
+    # A view where possible: T copies of a constant could outgrow the memory.
+    repeat: Any = jnp.broadcast_to if checks.is_traced(kernel) else np.broadcast_to
+    axes = (..., *(None,) * len(extra))
+    still = repeat(kernel[axes], (len(times), *kernel.shape, *extra))
+    smallest = smallest_eigenvalue(kernel[: kernel.shape[1]], rounding)
+    if not checks.is_traced(predictions):
+        _warn_of_overflow(np.full(extra, np.inf), times, predictions)
+    return TruncatedSolution(
+        times=times,
+        predictions=predictions,
+        kernel=still,
+        valid_until=jnp.full(extra, jnp.inf, kernel.dtype),
+        smallest_eigenvalue=jnp.broadcast_to(smallest, (len(times), *extra)),
+        steps=jnp.zeros(extra, int),
+        rejected_steps=jnp.zeros(extra, int),
+    )
+
+
+def run(
+    solve: Callable[..., Any], settings: Settings, *arguments: Any, started_definite: bool = True
+) -> TruncatedSolution:
+    """Solve, with a bar and with warnings where the numbers can be looked at."""
+    shown = settings.show_progress
+    solution, stopped = progress.run("truncated hierarchy", solve, *arguments, shown=shown)
+    # Called with constants inside a compiled function, the result is traced all the same.
+    if not checks.is_traced(solution):
+        _warn(solution, np.asarray(stopped), settings, started_definite)
+    return with_output_axes(solution, settings.outputs)
+
+
+def _warn_of_overflow(until: Any, times: Array, *found: Array) -> None:
+    """Warn the caller's caller when a row that was reached holds NaN or infinity all the same."""
+    # Times along the first axis, labellings along the last where there are any.
+    reached = np.expand_dims(np.asarray(times), tuple(range(1, 1 + np.ndim(until)))) <= until
+    finite = True
+    for values in found:
+        flat = np.asarray(values).reshape(len(times), -1, *np.shape(until))
+        finite &= bool(np.isfinite(flat).all(axis=1)[reached].all())
+    warn_unless_finite(finite, "predictions or kernels", "the initial kernels are", level=5)
+
+
+def _warn(
+    solution: TruncatedSolution, stopped: np.ndarray, settings: Settings, started_definite: bool
+) -> None:
+    until = np.asarray(solution.valid_until)
+    if stopped.any():
+        warnings.warn(
+            f"the hierarchy truncated at order {settings.order} blows up at t = "
+            f"{until[stopped].min():.6g}: later rows are NaN. A truncation is a polynomial in the "
+            "residual's history and may leave the network in finite time; take a higher even "
+            "order, a wider network or a shorter time",
+            UserWarning,
+            stacklevel=4,
+        )
+    gave_up = np.isfinite(until) & ~stopped
+    if gave_up.any():
+        warnings.warn(
+            f"the truncated hierarchy stopped at t = {until[gave_up].min():.6g}, before the last "
+            f"of the times; later rows are NaN (raise max_steps, now {settings.max_steps}, or "
+            "lower the times)",
+            UserWarning,
+            stacklevel=4,
+        )
+    _warn_of_overflow(until, solution.times, solution.predictions, solution.kernel)
+    smallest = np.asarray(solution.smallest_eigenvalue)
+    size = float(np.nanmax(np.abs(np.asarray(solution.kernel)), initial=0.0))
+    rounding = 100 * float(jnp.finfo(smallest.dtype).eps) * size * solution.kernel.shape[2]
+    lost = smallest < -rounding
+    # A blow-up follows the loss, and says enough; so does a kernel that never was definite.
+    if started_definite and lost.any() and not stopped.any():
+        first = int(np.argmax(lost.reshape(len(lost), -1).any(axis=1)))
+        warnings.warn(
+            f"the truncated kernel is no longer positive definite on the training points at t = "
+            f"{float(solution.times[first]):.6g}, where its smallest eigenvalue is "
+            f"{smallest[first].min():.3g}: along that direction the residual grows",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def solve(
+    settings: Settings,
+    equations: Equations,
+    start: Any,
+    predictions: Array,
+    damping: tuple[Array, Array] | None,
+    y: Array,
+    times: Array,
+    data: Any,
+    basis: tuple[Array, Array] | None = None,
+) -> tuple[TruncatedSolution, Array]:
+    """State: predictions, the form's own, and the estimated error, which K_0^(2) damps.
+
+    To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms, with
+    K_0^(2) as the two factors in ``damping``. The equations may be in an orthonormal basis of the
+    training points: its vectors, and the matrix that takes a force into it. Then so is the state.
+    """
+    residual, order = losses.driving_residual(settings.loss, settings.outputs), settings.order
+    n, samples = len(y), len(y) // (settings.outputs or 1)
+
+    def out_of(basis: Any, values: Array) -> Array:
+        return values if basis is None else _on_training_rows(basis[0], values)
+
+    def predicted(state: Any, first: Array, basis: Any) -> Array:
+        if basis is None:
+            return state[0]
+        # What stands still in the basis does so to the last digit in the predictions.
+        return first + out_of(basis, state[0] - _on_training_rows(basis[0].T, first))
+
+    def velocity(state: Any, inputs: Any) -> Any:
+        _, own, error = state
+        labels, first, basis, factors, own_data, _ = inputs
+        f = predicted(state, first, basis)
+        force, bend = jax.vjp(lambda values: -residual(values, labels) / samples, f[:n])
+        pushed = equations.push(own, force if basis is None else basis[1] @ force, own_data, order)
+        if error is not None:
+            left, right = factors
+            error = pushed.neglected + left @ (right @ bend(out_of(basis, error)[:n])[0])
+        return pushed.predictions, pushed.velocity, error
+
+    def observe(state: Any, inputs: Any) -> Any:
+        _, first, basis, _, own_data, _ = inputs
+        kernel = out_of(basis, equations.kernel(state[1], own_data, order))
+        kernel = kernel if basis is None else kernel @ basis[0].T
+        error = None if state[2] is None else out_of(basis, state[2])
+        return predicted(state, first, basis), kernel, error
+
+    def grown(state: Any, inputs: Any) -> Array:
+        labels, first, basis, *_, threshold = inputs
+        return jnp.abs(residual(predicted(state, first, basis)[:n], labels)).max() > threshold
+
+    initial = jnp.abs(residual(predictions[:n], y)).max()
+    threshold = _BLOW_UP * jnp.maximum(initial, jnp.finfo(initial.dtype).tiny)
+    coordinates = predictions
+    if basis is not None:
+        coordinates = _on_training_rows(basis[0].T, predictions)
+    trajectory = integrate(
+        velocity,
+        (coordinates, start, jnp.zeros_like(predictions) if settings.indicator else None),
+        times,
+        (y, predictions, basis, damping, data, threshold),
+        observe,
+        rtol=settings.rtol,
+        atol=settings.rtol,
+        max_steps=settings.max_steps,
+        stop=grown,
+        solver=settings.solver,
+        norm=largest_rms,
+        show_progress=settings.show_progress,
+    )
+    found, kernels, error = trajectory.observed
+    solution = TruncatedSolution(
+        times=times,
+        predictions=found,
+        kernel=kernels,
+        valid_until=trajectory.valid_until,
+        smallest_eigenvalue=jax.lax.map(
+            lambda kernel: smallest_eigenvalue(kernel, settings.rounding), kernels[:, :n]
+        ),
+        steps=trajectory.steps,
+        rejected_steps=trajectory.rejected_steps,
+        error_indicator=error,
+    )
+    return solution, trajectory.stopped
+
+
+def _on_training_rows(matrix: Array, values: Array) -> Array:
+    n = len(matrix)
+    return jnp.concatenate([matrix @ values[:n], values[n:]])
+
+
+def with_output_axes(solution: TruncatedSolution, outputs: int | None) -> TruncatedSolution:
+    """The solution with its flat axes split into samples and outputs."""
+    return solution._replace(
+        predictions=split_axes(solution.predictions, [1], outputs),
+        kernel=split_axes(solution.kernel, [1, 2], outputs),
+        error_indicator=split_axes(solution.error_indicator, [1], outputs),
+    )
+
+
+def smallest_eigenvalue(kernel: Array, rounding: float) -> Array:
+    """The smallest eigenvalue of a symmetric matrix; zero within rounding, NaN where it has NaN."""
+    finite = jnp.isfinite(kernel).all()
+    safe = jnp.where(finite, kernel, jnp.eye(len(kernel), dtype=kernel.dtype))
+    eigenvalues, _ = eigendecomposition(safe)
+    return jnp.where(finite, zero_within(rounding, eigenvalues)[0], jnp.nan)

@@ -1,0 +1,99 @@
+"""The registry of claims: read, found, and refused with the claim and the field."""
+
+import re
+
+import pytest
+from claim_files import FIELDS, registry
+
+import nthbook
+from nthbook import claims
+from nthbook.claims import Claim, find_registry, load_claims
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[claim]",
+        registry({**FIELDS, "margin": 0.0}),
+        registry({**FIELDS, "margin": "0.1"}),
+        registry({**FIELDS, "predicted": "-1"}),
+        registry({**FIELDS, "rival": "-1"}),
+        "claim = 3",
+        "[claim]\nid = 'drift'",
+    ],
+    ids=["not TOML", "margin 0", "margin text", "predicted text", "rival text", "number", "table"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_broken_registry_never_raises(book, text):
+    book.write_text(text)
+    assert nthbook.judge("drift", (-1.0, -1.05, -0.95)).outcome == "invalid"
+
+
+def test_a_broken_registry_is_named_in_the_warning(book):
+    book.write_text("[[claim]")
+    with (
+        pytest.warns(UserWarning, match=re.escape(f"the claims in {book} cannot be read")),
+        pytest.warns(UserWarning, match="is not registered"),
+    ):
+        nthbook.judge("drift", -1.0)
+
+
+def test_an_edited_registry_is_read_again(book):
+    assert nthbook.judge("drift", -1.0).outcome == "holds"
+    book.write_text(registry({**FIELDS, "predicted": 5.0}) + "\n# longer\n")
+    assert nthbook.judge("drift", -1.0).outcome == "fails"
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([{**FIELDS, "margin": 0.0}], "'drift': margin must be positive"),
+        ([{**FIELDS, "margin": -1.0}], "'drift': margin must be positive"),
+        ([{**FIELDS, "kind": "rumour"}], "'drift': kind must be one of theorem, expectation"),
+        ([{**FIELDS, "relation": "near"}], "'drift': relation must be one of equals, at-most"),
+        ([{**FIELDS, "rvial": 0.0}], "'drift' has unknown fields: rvial"),
+        ([{k: v for k, v in FIELDS.items() if k != "control"}], "'drift' lacks control"),
+        ([{k: v for k, v in FIELDS.items() if k != "id"}], "'without id' lacks id"),
+        ([FIELDS, FIELDS], "'drift' is registered twice in claims.toml"),
+        ([{**FIELDS, "margin": "0.1"}], "'drift': margin must"),
+        ([{**FIELDS, "predicted": "-1"}], "'drift': predicted must"),
+        ([{**FIELDS, "rival": "-1"}], "'drift': rival must"),
+    ],
+)
+def test_load_claims_names_the_claim_and_the_field(tmp_path, entries, message):
+    path = tmp_path / "claims.toml"
+    path.write_text(registry(*entries))
+    with pytest.raises(ValueError, match=message):
+        load_claims(path)
+
+
+def test_load_claims_fills_in_what_may_be_left_out(tmp_path):
+    path = tmp_path / "claims.toml"
+    path.write_text(registry(FIELDS))
+    assert load_claims(path) == {"drift": Claim(**FIELDS, rival=None, relation="equals")}
+    path.write_text("")
+    assert load_claims(path) == {}
+
+
+def test_the_registry_of_the_nearest_book_is_found(book, tmp_path, monkeypatch):
+    assert find_registry() == book
+    assert find_registry(tmp_path / "book" / "chapters") == book
+    inner = tmp_path / "book" / "chapters" / "book" / "claims.toml"
+    inner.parent.mkdir()
+    inner.write_text("")
+    assert find_registry(tmp_path / "book" / "chapters") == inner
+
+
+def test_without_a_book_the_packaged_copy_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "__file__", str(tmp_path / "package" / "claims.py"))
+    alone = tmp_path / "elsewhere"
+    alone.mkdir()
+    assert find_registry(alone) is None
+    monkeypatch.chdir(alone)
+    with pytest.warns(UserWarning, match="is not registered"):
+        assert nthbook.judge("drift", -1.0).outcome == "invalid"
+    (tmp_path / "package").mkdir()
+    packaged = tmp_path / "package" / "claims.toml"
+    packaged.write_text(registry(FIELDS))
+    assert find_registry(alone) == packaged
+    assert nthbook.judge("drift", -1.0).outcome == "holds"

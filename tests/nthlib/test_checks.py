@@ -1,0 +1,141 @@
+"""Bad input to every public function: one table, and the checks behind it."""
+
+import inspect
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bad_calls import TABLE
+from good_calls import GOOD, KEY, X, model
+
+import nthlib as nth
+from nthlib import checks
+
+CASES = [
+    pytest.param(function, name, *case, id=f"{function.__name__}-{name}-{number}")
+    for (function, name), cases in TABLE.items()
+    for number, case in enumerate(cases)
+]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("function", "name", "bad", "error", "message"), CASES)
+def test_bad_input_names_the_argument(function, name, bad, error, message):
+    with pytest.raises(error, match=f"(?s){re.escape(name)}.*{message}"):
+        function(**{**GOOD[function], name: bad})
+
+
+@pytest.mark.parametrize("function", GOOD)
+def test_the_good_arguments_are_good(function):
+    """What the table refuses is refused for the one argument that was put in."""
+    assert function(**GOOD[function]) is not None
+
+
+def test_every_public_argument_stands_in_the_table():
+    unchecked = {"fixed"}  # the measure's own
+    for function in GOOD:
+        names = set(inspect.signature(function).parameters) - unchecked
+        listed = {name for f, name in TABLE if f is function} - unchecked
+        assert names == listed, function.__name__
+    results = {
+        "Parameters",
+        "LimitEstimate",
+        "Flow",
+        "TruncatedSolution",
+        "ExponentFit",
+        "Verdict",
+        "InputReport",
+    }
+    never_raises = {"judge", "erf", "relu"}
+    assert {f.__name__ for f in GOOD} | never_raises | results == set(nth.__all__)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_the_closed_form_is_refused_where_there_is_none(order):
+    with pytest.raises(ValueError, match='method "closed" needs a FullyConnected'):
+        nth.kernels(model, jnp.ones(3), X, order, method="closed")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("depth", "dim"), [(1, 4), (2, 3)])
+def test_an_estimated_limit_needs_a_key(depth, dim):
+    """Deep networks, and one hidden layer on inputs that span more than three dimensions."""
+    net = nth.FullyConnected(dim, 4, depth)
+    with pytest.raises(TypeError, match=r"key must be a random key.*order 4"):
+        nth.limit_kernel(net, jnp.eye(dim), 4)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("order", [2, 4])
+def test_inputs_that_are_all_zero_have_no_limit(order):
+    net = nth.FullyConnected(2, 4, 1)
+    with pytest.raises(ValueError, match="X must"):
+        nth.limit_kernel(net, jnp.zeros((2, 2)), order)
+
+
+@pytest.mark.bad_input
+def test_test_inputs_of_another_model_must_match_the_training_inputs():
+    images = jnp.ones((2, 4, 4))
+    with pytest.raises(ValueError, match=r"X_test must have shape \(any, 4, 4\)"):
+        nth.kernels(
+            lambda p, Z: Z.sum(axis=(1, 2)) * p, jnp.array(1.0), images, 2, jnp.ones((2, 4, 5))
+        )
+    with pytest.raises(ValueError, match="X must have the samples along its first axis"):
+        nth.kernels(model, jnp.ones(3), jnp.array(1.0), 2)
+
+
+@pytest.mark.bad_input
+def test_more_points_than_dimensions_cannot_have_a_singular_value():
+    with pytest.raises(ValueError, match="n must be at most dim = 2"):
+        nth.sphere(KEY, 3, 2, smallest_singular_value=0.5)
+    assert nth.sphere(KEY, 3, 2).shape == (3, 2)
+
+
+@pytest.mark.parametrize("number", [np.int32(3), np.uint8(3), 3])
+def test_whole_numbers_of_every_kind_become_ints(number):
+    assert type(checks.whole_number("n", number, 3)) is int
+
+
+def test_shapes_are_checked_and_values_skipped_while_tracing():
+    @jax.jit
+    def checked(array):
+        return checks.floating_array("a", array, (None,))
+
+    assert jnp.isnan(checked(jnp.array([jnp.nan]))).all()
+    with pytest.raises(ValueError, match="a must have shape"):
+        checked(jnp.ones((2, 2)))
+    with pytest.raises(TypeError, match="a must hold floats"):
+        checked(jnp.ones(2, int))
+    unsorted = jax.jit(lambda t: checks.time_points(t, t.dtype))(jnp.array([1.0, 0.0]))
+    assert unsorted.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "pair"),
+    [
+        ([[1.0, 0.0], [0.0, 1.0]], None),
+        ([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], (0, 2)),
+        ([[2.0, 0.0], [1.0, 1.0], [1.0, 1.0], [2.0, 0.0]], (1, 2)),
+        ([[1.0, 0.0], [2.0, 0.0], [-1.0, 0.0]], None),
+    ],
+)
+def test_coinciding_inputs_are_found(rows, pair):
+    assert checks.coinciding_inputs(jnp.array(rows)) == pair
+    images = jnp.array(rows)[:, None, :]
+    assert checks.coinciding_inputs(images) == pair
+
+
+@pytest.mark.bad_input
+def test_long_arguments_are_shortened_in_messages():
+    with pytest.raises(TypeError, match=r"got str 'aaa.*\.\.\.$"):
+        checks.whole_number("n", "a" * 100, 1)
+
+
+def test_tracers_are_recognised():
+    assert not checks.is_traced({"a": jnp.ones(2)}, 3.0)
+    seen = []
+    jax.jit(lambda z: seen.append(checks.is_traced({"a": z})))(1.0)
+    assert seen == [True]
