@@ -17,7 +17,7 @@ _COUNTED = {
 
 
 @pytest.fixture
-def book(tmp_path, monkeypatch):
+def registered(tmp_path, monkeypatch):
     """A book with one claim of each relation, entered from one of its subfolders."""
     monkeypatch.delenv("NTH_PROFILE", raising=False)
     folder = tmp_path / "book" / "chapters"

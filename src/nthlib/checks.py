@@ -27,7 +27,7 @@ def whole_number(name: str, number: Any, minimum: int) -> int:
     if isinstance(number, bool) or not isinstance(number, numbers.Integral):
         raise TypeError(f"{name} must be a whole number, got {describe(number)}")
     if number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+        raise ValueError(f"{name} must be at least {minimum}, got {short(number)}")
     return int(number)
 
 
@@ -240,5 +240,10 @@ def describe(thing: Any) -> str:
     """An argument as it stands in a message: short, and on one line."""
     if isinstance(thing, (np.ndarray, jax.Array)):
         return f"an array of shape {thing.shape}"
+    return f"{type(thing).__name__} {short(thing)}"
+
+
+def short(thing: Any) -> str:
+    """A value as Python writes it, on one line and cut off where it is long."""
     text = " ".join(repr(thing).split())
-    return f"{type(thing).__name__} {text if len(text) < 40 else text[:37] + '...'}"
+    return text if len(text) < 40 else text[:37] + "..."

@@ -154,7 +154,7 @@ def test_a_wrong_factor_in_a_kernel_turns_the_ledger_red(wrong, tmp_path, monkey
     library = tmp_path / "lib" / "nthlib"
     shutil.copytree(ROOT / "src" / "nthlib", library)
     if wrong is not None:
-        with (library / "closed_forms.py").open("a") as module:
+        with (library / "finite" / "closed_forms.py").open("a") as module:
             module.write(WRONG.replace("WRONG", str(wrong)))
     monkeypatch.setenv("PYTHONPATH", str(library.parent))
     (tmp_path / "book" / "chapters").mkdir(parents=True)

@@ -24,23 +24,23 @@ from nthbook.claims import Claim, find_registry, load_claims
     ids=["not TOML", "margin 0", "margin text", "predicted text", "rival text", "number", "table"],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_broken_registry_never_raises(book, text):
-    book.write_text(text)
+def test_a_broken_registry_never_raises(registered, text):
+    registered.write_text(text)
     assert nthbook.judge("drift", (-1.0, -1.05, -0.95)).outcome == "invalid"
 
 
-def test_a_broken_registry_is_named_in_the_warning(book):
-    book.write_text("[[claim]")
+def test_a_broken_registry_is_named_in_the_warning(registered):
+    registered.write_text("[[claim]")
     with (
-        pytest.warns(UserWarning, match=re.escape(f"the claims in {book} cannot be read")),
+        pytest.warns(UserWarning, match=re.escape(f"the claims in {registered} cannot be read")),
         pytest.warns(UserWarning, match="is not registered"),
     ):
         nthbook.judge("drift", -1.0)
 
 
-def test_an_edited_registry_is_read_again(book):
+def test_an_edited_registry_is_read_again(registered):
     assert nthbook.judge("drift", -1.0).outcome == "holds"
-    book.write_text(registry({**FIELDS, "predicted": 5.0}) + "\n# longer\n")
+    registered.write_text(registry({**FIELDS, "predicted": 5.0}) + "\n# longer\n")
     assert nthbook.judge("drift", -1.0).outcome == "fails"
 
 
@@ -75,9 +75,9 @@ def test_load_claims_fills_in_what_may_be_left_out(tmp_path):
     assert load_claims(path) == {}
 
 
-def test_the_registry_of_the_nearest_book_is_found(book, tmp_path, monkeypatch):
-    assert find_registry() == book
-    assert find_registry(tmp_path / "book" / "chapters") == book
+def test_the_registry_of_the_nearest_book_is_found(registered, tmp_path, monkeypatch):
+    assert find_registry() == registered
+    assert find_registry(tmp_path / "book" / "chapters") == registered
     inner = tmp_path / "book" / "chapters" / "book" / "claims.toml"
     inner.parent.mkdir()
     inner.write_text("")

@@ -39,7 +39,7 @@ OUTCOMES = [
 
 
 @pytest.mark.parametrize(("claim", "measured", "outcome"), OUTCOMES)
-def test_every_outcome_of_every_relation(book, capsys, claim, measured, outcome):
+def test_every_outcome_of_every_relation(registered, capsys, claim, measured, outcome):
     verdict = nthbook.judge(claim, measured)
     assert verdict.outcome == outcome
     np.testing.assert_array_equal((verdict.value, verdict.low, verdict.high), measured)
@@ -74,7 +74,7 @@ def test_the_region_of_a_relation(relation, region):
         xr.DataArray(-1.0),
     ],
 )
-def test_every_kind_of_measurement_is_read(book, measured):
+def test_every_kind_of_measurement_is_read(registered, measured):
     assert nthbook.judge("drift", measured).outcome == "holds"
 
 
@@ -87,7 +87,7 @@ def test_every_kind_of_measurement_is_read(book, measured):
         (math.nan, "drift (control): invalid."),
     ],
 )
-def test_a_control_must_break_the_claim(book, capsys, measured, says):
+def test_a_control_must_break_the_claim(registered, capsys, measured, says):
     verdict = nthbook.judge("drift", measured, control=True)
     assert verdict.control
     assert capsys.readouterr().out.startswith(says)
@@ -95,7 +95,7 @@ def test_a_control_must_break_the_claim(book, capsys, measured, says):
 
 
 @pytest.mark.parametrize("measured", [-1.0, -0.5, (-1.0, -1.5, -0.5)])
-def test_smoke_records_and_judges_nothing(book, monkeypatch, capsys, measured):
+def test_smoke_records_and_judges_nothing(registered, monkeypatch, capsys, measured):
     monkeypatch.setenv("NTH_PROFILE", "smoke")
     verdict = nthbook.judge("drift", measured)
     assert (verdict.outcome, verdict.profile) == ("recorded", "smoke")
@@ -103,7 +103,7 @@ def test_smoke_records_and_judges_nothing(book, monkeypatch, capsys, measured):
     assert capsys.readouterr().out.startswith("drift: not judged. ")
 
 
-def test_smoke_does_not_hide_an_unusable_number(book, monkeypatch):
+def test_smoke_does_not_hide_an_unusable_number(registered, monkeypatch):
     monkeypatch.setenv("NTH_PROFILE", "smoke")
     assert nthbook.judge("drift", math.nan).outcome == "invalid"
 
@@ -119,17 +119,17 @@ def test_smoke_does_not_hide_an_unusable_number(book, monkeypatch):
     ],
     ids=["NumPy", "JAX", "xarray", "triple", "fit"],
 )
-def test_a_measurement_in_single_precision_is_judged_with_a_warning(book, measured):
+def test_a_measurement_in_single_precision_is_judged_with_a_warning(registered, measured):
     with pytest.warns(UserWarning, match="measured in single precision: enable float64 by jax"):
         assert nthbook.judge("drift", measured).outcome == "holds"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_an_unusable_control_never_raises(book):
+def test_an_unusable_control_never_raises(registered):
     assert nthbook.judge("drift", -1.0, control=np.ones(2)).control is False
 
 
-def test_an_unknown_claim_is_a_warning_and_an_invalid_verdict(book, capsys):
+def test_an_unknown_claim_is_a_warning_and_an_invalid_verdict(registered, capsys):
     with pytest.warns(UserWarning, match="'drfit' is not registered"):
         verdict = nthbook.judge("drfit", -1.0)
     assert verdict.outcome == "invalid"
@@ -151,18 +151,18 @@ class Exploding:
     ids=["None", "text", "pair", "empty", "Nones", "dict", "complex", "object", "array", "huge"],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_an_unusable_measurement_never_raises(book, measured):
+def test_an_unusable_measurement_never_raises(registered, measured):
     assert nthbook.judge("drift", measured).outcome == "invalid"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_measurement_that_raises_when_read_never_raises(book):
+def test_a_measurement_that_raises_when_read_never_raises(registered):
     assert nthbook.judge("drift", Exploding()).outcome == "invalid"
 
 
 @pytest.mark.parametrize("name", [None, 3, ["drift"]], ids=str)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_an_unusable_name_never_raises(book, name):
+def test_an_unusable_name_never_raises(registered, name):
     assert nthbook.judge(name, -1.0).outcome == "invalid"
 
 
@@ -216,7 +216,7 @@ class FakeIPython(SimpleNamespace):
         return self
 
 
-def test_in_a_notebook_the_verdict_is_displayed_as_data(book, monkeypatch, capsys):
+def test_in_a_notebook_the_verdict_is_displayed_as_data(registered, monkeypatch, capsys):
     shown = []
     fake = FakeIPython()
     display = SimpleNamespace(display=lambda bundle, raw: shown.append((bundle, raw)))

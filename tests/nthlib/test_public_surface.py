@@ -190,16 +190,6 @@ def test_loading_is_silent_and_brings_nothing_that_draws_or_shows():
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_the_command_s_help_starts_without_jax():
-    code = (
-        "import sys\nfrom nthbook.cli.main import main\n"
-        "main(['--help'])\n"
-        "assert 'jax' not in sys.modules and 'nthlib' not in sys.modules\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-
-
 @pytest.mark.parametrize("package", [nth, nthbook], ids=lambda package: package.__name__)
 def test_no_folder_holds_more_than_twelve_modules(package):
     for folder in {path.parent for path in Path(package.__path__[0]).rglob("*.py")}:

@@ -143,7 +143,9 @@ def _checked_batch(batch: Any, key: Any, n: int) -> int | None:
         return None
     batch = checks.whole_number("batch", batch, 1)
     if batch > n:
-        raise ValueError(f"batch must be at most the number of samples {n}, got {batch}")
+        raise ValueError(
+            f"batch must be at most the number of samples {n}, got {checks.short(batch)}"
+        )
     if key is None:
         raise ValueError("batch needs a key, from which the minibatches are drawn")
     checks.random_key("key", key)

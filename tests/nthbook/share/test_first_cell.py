@@ -123,6 +123,6 @@ def test_a_chapter_imports_what_the_library_or_its_first_cell_brings(name):
     needed = {Requirement(text).name for text in project["dependencies"]}
     cells = load_chapter(Book(ROOT), name).notebook().cells
     sources = [cell.source for cell in cells if cell.cell_type == "code"]
-    known = {BROUGHT.get(package, package) for package in needed} | {"nthlib", "IPython"}
+    known = {BROUGHT.get(package, package) for package in needed} | {"nthlib", "nthbook", "IPython"}
     known |= sys.stdlib_module_names | extra_packages(sources).keys()
     assert {module for source in sources for module in imported_modules(source)} <= known

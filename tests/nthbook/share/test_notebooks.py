@@ -130,7 +130,12 @@ def test_a_malformed_chapter_is_named_before_anything_is_written(book, tmp_path,
 
 def test_the_wheel_holds_the_library_and_the_claims(tmp_path):
     names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
-    assert {"nthlib/__init__.py", "nthlib/py.typed", "nthlib/claims.toml"} <= set(names)
+    assert {
+        "nthlib/__init__.py",
+        "nthlib/py.typed",
+        "nthbook/__init__.py",
+        "nthbook/claims.toml",
+    } <= set(names)
     assert not [name for name in names if "test" in name or name.startswith(("book", "build"))]
 
 

@@ -154,7 +154,7 @@ def cluster(tmp_path_factory):
             process = subprocess.Popen(
                 [sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
                 stdout=log, stderr=log, cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )  # fmt: skip
         processes.append(process)
         return process
