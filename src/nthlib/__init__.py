@@ -5,9 +5,11 @@ The public names are those below and nothing else.
 
 from nthlib.activations import erf, relu
 from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
+from nthlib.doubling import antisymmetric
 from nthlib.dynamics.descent import gradient_descent
 from nthlib.dynamics.flow import Flow, gradient_flow
 from nthlib.finite.kernels import kernels, layer_kernels
+from nthlib.finite.ntk import ntk, ntk_operator
 from nthlib.infinite.higher import LimitEstimate
 from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
@@ -22,7 +24,10 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "FullyConnected",
     "erf",
     "relu",
+    "antisymmetric",
     "kernels",
+    "ntk",
+    "ntk_operator",
     "layer_kernels",
     "limit_kernel",
     "limit_kernel_estimate",

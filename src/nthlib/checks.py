@@ -136,22 +136,24 @@ def is_finite(array: Any) -> bool:
     return is_traced(array) or bool(np.isfinite(np.asarray(array)).all())
 
 
-def inputs(X: Any, X_test: Any, dim: int | None) -> tuple[Array, Array | None]:
+def inputs(
+    X: Any, X_test: Any, dim: int | None, *, names: tuple[str, str] = ("X", "X_test")
+) -> tuple[Array, Array | None]:
     """Check the training inputs (n, dim) and the test inputs, which must match them.
 
     For a model other than ``FullyConnected`` (``dim`` None) an input may have any shape,
     as long as the samples run along the first axis.
     """
-    X = _as_array("X", X)
+    X = _as_array(names[0], X)
     shape: tuple[int | None, ...] = (None, dim)
     if dim is None:
         if X.ndim < 1:
-            raise ValueError("X must have the samples along its first axis, got a scalar")
+            raise ValueError(f"{names[0]} must have the samples along its first axis, got a scalar")
         shape = (None,) * X.ndim
-    X = floating_array("X", X, shape)
+    X = floating_array(names[0], X, shape)
     if X_test is None:
         return X, None
-    return X, floating_array("X_test", X_test, (None, *X.shape[1:]))
+    return X, floating_array(names[1], X_test, (None, *X.shape[1:]))
 
 
 def time_points(times: Any, dtype: Any) -> Array:

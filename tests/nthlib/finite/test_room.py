@@ -11,12 +11,6 @@ import nthlib as nth
 TIMES, Y = jnp.array([0.0, 0.5]), jnp.linspace(-1.0, 1.0, 8)
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """A machine with this many bytes."""
-    return lambda size: monkeypatch.setattr("nthlib.memory._physical_memory", lambda: size)
-
-
 RUNS = {
     "flow": lambda model, params, X: nth.gradient_flow(model, params, X, Y, TIMES).kernels[2],
     "descent": lambda model, params, X: nth.gradient_descent(
