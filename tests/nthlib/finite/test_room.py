@@ -61,7 +61,7 @@ REFUSED = {
     "limit_kernel_estimate": lambda: nth.limit_kernel_estimate(net, X, 2, KEY, width=4, draws=2),
     "sweep": lambda: nth.sweep(_spread, widths=[8], seeds=4),
     "sphere": lambda: nth.sphere(KEY, 8, 8),
-    "teacher_labels": lambda: nth.teacher_labels(net, KEY, X),
+    "teacher_labels": lambda: nth.teacher_labels(KEY, net, X),
     "check_inputs": lambda: nth.check_inputs(X, 2),
 }
 
