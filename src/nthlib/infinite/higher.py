@@ -1,6 +1,5 @@
 """Limiting kernels of orders above two: a Gaussian expectation, or an average of wide networks."""
 
-import dataclasses
 import itertools
 import warnings
 from typing import Any, NamedTuple
