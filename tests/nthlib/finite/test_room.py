@@ -50,6 +50,8 @@ X = unit_rows(8, 3)
 KEY = jax.random.key(0)
 REFUSED = {
     "layer_kernels": lambda: nth.layer_kernels(net, PARAMS, X),
+    "ntk": lambda: nth.ntk(net, PARAMS, X),
+    "ntk_operator": lambda: nth.ntk_operator(net, PARAMS, X),
     "predictions": lambda: nth.kernels(net, PARAMS, X, 1, method="derivatives"),
     "closed flow": lambda: nth.gradient_flow(net, PARAMS, X, Y, TIMES),
     "frozen": lambda: _hierarchy(order=2),
