@@ -86,7 +86,7 @@ def _measure(name: str, dtype: str) -> dict[str, Any]:
     jax.block_until_ready(nth.kernels(model, params, X[:2], 2))
     before = peak_bytes()
     start, cpu = time.perf_counter(), time.process_time()
-    kernel = nth.kernels(model, params, X, 2, X_test, memory_limit=case.limit)[2]
+    kernel = nth.kernels(model, params, X, 2, X_test=X_test, memory_limit=case.limit)[2]
     jax.block_until_ready(kernel)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = peak_bytes() - before

@@ -71,7 +71,7 @@ def _child(samples: int, width: int, order: int) -> None:
     net = nth.FullyConnected(X.shape[1], width, DEPTH)
     params, times = net.init(jax.random.key(0)), jnp.array([0.0, HORIZON / 2, HORIZON])
     start = time.perf_counter()
-    solution = nth.truncated_flow(net, params, X, y, times, order, X_test)
+    solution = nth.truncated_flow(net, params, X, y, times, order, X_test=X_test)
     seconds = time.perf_counter() - start
     peak = peak_bytes()
     row = {
@@ -79,8 +79,8 @@ def _child(samples: int, width: int, order: int) -> None:
         "seconds": seconds, "peak_bytes": peak, "steps": int(solution.steps),
         "valid_until": str(float(solution.valid_until)),
     }  # fmt: skip
-    lower = nth.truncated_flow(net, params, X, y, times, order - 2, X_test)
-    exact = nth.gradient_flow(net, params, X, y, times, X_test, order=1)
+    lower = nth.truncated_flow(net, params, X, y, times, order - 2, X_test=X_test)
+    exact = nth.gradient_flow(net, params, X, y, times, X_test=X_test, order=1)
 
     def gap(one: Any, rows: slice) -> float:
         difference = (one.predictions - exact.predictions)[-1, rows]

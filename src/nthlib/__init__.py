@@ -16,7 +16,7 @@ from nthlib.network import FullyConnected, Parameters
 from nthlib.sweeps.cells import run_cells
 from nthlib.sweeps.scaling import ExponentFit, fit_exponent, sweep
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy
-from nthlib.truncation.solution import TruncatedSolution
+from nthlib.truncation.solution import Solution
 
 __version__ = "0.1.0"
 
@@ -46,7 +46,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Parameters",
     "LimitEstimate",
     "Flow",
-    "TruncatedSolution",
+    "Solution",
     "ExponentFit",
     "InputReport",
 ]

@@ -31,11 +31,11 @@ def whole_number(name: str, number: Any, minimum: int) -> int:
     return int(number)
 
 
-def kernel_order(order: Any, minimum: int) -> int:
+def kernel_order(order: Any, minimum: int, name: str = "order") -> int:
     """Return the order of a kernel as an int, or raise when none can have it."""
-    order = whole_number("order", order, minimum)
+    order = whole_number(name, order, minimum)
     if order > _HIGHEST_ORDER:
-        raise ValueError(f"order must be at most {_HIGHEST_ORDER}, got {describe(order)}")
+        raise ValueError(f"{name} must be at most {_HIGHEST_ORDER}, got {describe(order)}")
     return order
 
 

@@ -19,7 +19,7 @@ _COINCIDE = 1e-7
 
 
 def sphere(
-    key: PRNGKeyArray, n: int, dim: int, smallest_singular_value: float | None = None
+    key: PRNGKeyArray, n: int, dim: int, *, smallest_singular_value: float | None = None
 ) -> Float[Array, "n dim"]:
     """Draw n points on the unit sphere of R^dim.
 
@@ -70,15 +70,15 @@ def sphere(
 
 
 def teacher_labels(
-    teacher: FullyConnected, key: PRNGKeyArray, X: Float[Array, "N d"]
+    key: PRNGKeyArray, teacher: FullyConnected, X: Float[Array, "N d"]
 ) -> Float[Array, " N"]:
     """The outputs of a network drawn from ``key``, with mean zero and variance one over X.
 
     Pass training and test inputs together, so that both are scaled alike.
 
     Args:
+        key: a random key, from which the teacher's parameters are drawn.
         teacher: the network whose outputs are the labels.
-        key: a random key, from which its parameters are drawn.
         X: inputs (N, d), at least two.
 
     Returns:
@@ -93,7 +93,7 @@ def teacher_labels(
 
     >>> import jax, nthlib as nth
     >>> X = nth.sphere(jax.random.key(0), n=20, dim=4)
-    >>> y = nth.teacher_labels(nth.FullyConnected(4, 64, 1), jax.random.key(1), X)
+    >>> y = nth.teacher_labels(jax.random.key(1), nth.FullyConnected(4, 64, 1), X)
     >>> y.shape
     (20,)
     """
@@ -115,6 +115,7 @@ def teacher_labels(
 def digits(
     labels: str | tuple[int, int] = "parity",
     n: int | None = None,
+    *,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Float[Array, "n 64"], Float[Array, " n"]]:
     """Real handwritten digits with labels ±1: scikit-learn's 1,797 images of 8 × 8 pixels.

@@ -1,7 +1,7 @@
 """The fully connected network of the paper, with its normalisation and initialisation."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -58,8 +58,8 @@ class FullyConnected:
     width: int
     depth: int
     activation: Activation = jnp.tanh
-    sigma_w: float = 1.0
-    sigma_a: float = 1.0
+    sigma_w: float = field(default=1.0, kw_only=True)
+    sigma_a: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("dim", "width", "depth"):

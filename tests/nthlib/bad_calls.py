@@ -218,7 +218,7 @@ TABLE = {
     ],
     (nth.truncated_hierarchy, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
     (nth.truncated_hierarchy, "times"): TIME_POINTS,
-    (nth.truncated_hierarchy, "order"): [
+    (nth.truncated_hierarchy, "level"): [
         *ORDERS,
         (1, ValueError, "at least 2"),
         (3, ValueError, "needs the kernels 1 to 3 in K, 3 is missing"),
@@ -240,7 +240,7 @@ TABLE = {
     (nth.truncated_flow, "X"): INPUTS,
     (nth.truncated_flow, "y"): [*LABELS, (jnp.ones((3, 1)), ValueError, "must have shape")],
     (nth.truncated_flow, "times"): TIME_POINTS,
-    (nth.truncated_flow, "order"): [*ORDERS, (1, ValueError, "at least 2")],
+    (nth.truncated_flow, "level"): [*ORDERS, (1, ValueError, "at least 2")],
     (nth.truncated_flow, "X_test"): INPUTS,
     (nth.truncated_flow, "loss"): LOSSES,
     (nth.truncated_flow, "indicator"): [("yes", TypeError, "must be True or False")],

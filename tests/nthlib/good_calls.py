@@ -66,7 +66,7 @@ GOOD = {
         "X": X,
         "y": Y,
         "times": TIMES,
-        "order": 3,
+        "level": 3,
     },
     nth.sweep: {"measure": measure, "widths": [2], "seeds": 2},
     nth.run_cells: {"measure": cell, "cases": [1, 2]},

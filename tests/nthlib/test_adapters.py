@@ -36,17 +36,17 @@ def flax_model():
 def test_kernels_drift_and_truncation(adapted):
     model, params = adapted()
     params = jax.tree.map(lambda leaf: leaf.astype(X.dtype), params)
-    K = nth.kernels(model, params, X, 2, X_TEST)
+    K = nth.kernels(model, params, X, 2, X_test=X_TEST)
     leaves = jax.tree.leaves(jax.jit(jax.jacrev(model))(params, EVERYTHING))
     rows = [np.asarray(leaf).reshape(8, -1) for leaf in leaves]  # (sample, output) first
     gram = sum(row @ row[:6].T for row in rows).reshape(4, 2, 3, 2)
     assert relative_difference(K[2], gram) <= 1e-12
     labels = jnp.eye(2)[jnp.array([0, 1, 1])]
-    flow = nth.gradient_flow(model, params, X, labels, TIMES, X_TEST, loss="softmax")
+    flow = nth.gradient_flow(model, params, X, labels, TIMES, X_test=X_TEST, loss="softmax")
     gaps = []
     for order in (2, 4):
         cut = nth.truncated_flow(
-            model, params, X, labels, TIMES, order, X_TEST, loss="softmax"
+            model, params, X, labels, TIMES, order, X_test=X_TEST, loss="softmax"
         )  # fmt: skip
         gaps.append(np.abs(cut.predictions - flow.predictions).max())
     assert np.abs(flow.kernels[2][-1] - K[2]).max() > 1e-4

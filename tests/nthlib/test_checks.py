@@ -43,7 +43,7 @@ def test_every_public_argument_stands_in_the_table():
         "Parameters",
         "LimitEstimate",
         "Flow",
-        "TruncatedSolution",
+        "Solution",
         "ExponentFit",
         "InputReport",
     }
@@ -80,7 +80,11 @@ def test_test_inputs_of_another_model_must_match_the_training_inputs():
     images = jnp.ones((2, 4, 4))
     with pytest.raises(ValueError, match=r"X_test must have shape \(any, 4, 4\)"):
         nth.kernels(
-            lambda p, Z: Z.sum(axis=(1, 2)) * p, jnp.array(1.0), images, 2, jnp.ones((2, 4, 5))
+            lambda p, Z: Z.sum(axis=(1, 2)) * p,
+            jnp.array(1.0),
+            images,
+            2,
+            X_test=jnp.ones((2, 4, 5)),
         )
     with pytest.raises(ValueError, match="X must have the samples along its first axis"):
         nth.kernels(model, jnp.ones(3), jnp.array(1.0), 2)

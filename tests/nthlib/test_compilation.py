@@ -138,7 +138,7 @@ RUNS = {
     "gradient_flow": lambda model: nth.gradient_flow(model, W, X, Y, TIMES),
     "gradient_descent": lambda model: nth.gradient_descent(model, W, X, Y, 0.1, [0, 3]),
     "truncated_flow": lambda model: nth.truncated_flow(model, W, X, Y, TIMES, 2),
-    "test rows": lambda model: nth.gradient_flow(model, W, X, Y, TIMES, X[:1]),
+    "test rows": lambda model: nth.gradient_flow(model, W, X, Y, TIMES, X_test=X[:1]),
 }
 
 

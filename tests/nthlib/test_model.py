@@ -110,13 +110,13 @@ def test_test_rows_are_looked_at_and_named():
 
     assert check_model(model, W, X) is None
     with pytest.raises(ValueError, match="row 0 of X_test change with the other rows"):
-        nth.kernels(lambda w, X: jnp.cumsum(X @ w), W, X[:1], 2, X_TEST[:1])
+        nth.kernels(lambda w, X: jnp.cumsum(X @ w), W, X[:1], 2, X_test=X_TEST[:1])
     with pytest.raises(
         ValueError, match=re.escape("row 0 of X, row 1 of X, row 2 of X and 2 more")
     ):
-        nth.kernels(model, W, X, 2, 9 * X_TEST[:1])
+        nth.kernels(model, W, X, 2, X_test=9 * X_TEST[:1])
     with pytest.raises(ValueError, match="mixes samples"):
-        nth.gradient_flow(model, W, X, jnp.ones(N), jnp.array([1.0]), 9 * X_TEST)
+        nth.gradient_flow(model, W, X, jnp.ones(N), jnp.array([1.0]), X_test=9 * X_TEST)
 
 
 @pytest.mark.bad_input
@@ -436,16 +436,15 @@ class HalfNormal(nth.FullyConnected):
 
 def test_a_derived_class_has_kernels_of_its_own():
     net, params = network(depth=1, width=4, dim=D)
-    fields = (net.dim, net.width, net.depth, net.activation, net.sigma_w, net.sigma_a)
-    K = nth.kernels(net, params, X, 3, X_TEST)
-    for order, values in nth.kernels(Doubled(*fields), params, X, 3, X_TEST).items():
+    K = nth.kernels(net, params, X, 3, X_test=X_TEST)
+    for order, values in nth.kernels(Doubled(**vars(net)), params, X, 3, X_test=X_TEST).items():
         assert relative_difference(values, 2.0**order * K[order]) < 1e-12
-    same = nth.kernels(Renamed(*fields), params, X, 3, method="closed")
+    same = nth.kernels(Renamed(**vars(net)), params, X, 3, method="closed")
     assert relative_difference(same[3], K[3][:N]) < 1e-12
     y, times = jnp.ones(N), jnp.array([0.0, 0.01])
-    flow = nth.gradient_flow(Doubled(*fields), params, X, y, times)
+    flow = nth.gradient_flow(Doubled(**vars(net)), params, X, y, times)
     assert relative_difference(flow.kernels[2][0], 4 * K[2][:N]) < 1e-12
-    cut = nth.truncated_flow(Doubled(*fields), params, X, y, times, 3)
+    cut = nth.truncated_flow(Doubled(**vars(net)), params, X, y, times, 3)
     assert relative_difference(cut.kernel[0], 4 * K[2][:N]) < 1e-12
 
 

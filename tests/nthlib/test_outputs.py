@@ -31,7 +31,7 @@ def drawn(outputs=3, width=4):
 
 @functools.cache
 def kernels_to_order_four():
-    return nth.kernels(classifier, drawn(), X, 4, X_TEST)
+    return nth.kernels(classifier, drawn(), X, 4, X_test=X_TEST)
 
 
 def dense_kernels(params, order):
@@ -70,14 +70,14 @@ def test_one_output_in_a_column_is_a_scalar_model():
     def column(theta, Z):
         return net(theta, Z)[:, None]
 
-    K = nth.kernels(net, params, X, 3, X_TEST)
-    K_column = nth.kernels(column, params, X, 3, X_TEST)
+    K = nth.kernels(net, params, X, 3, X_test=X_TEST)
+    K_column = nth.kernels(column, params, X, 3, X_test=X_TEST)
     for r in K:
         np.testing.assert_allclose(K_column[r].reshape(K[r].shape), K[r], rtol=1e-12, atol=1e-13)
 
     y = jnp.array([1.0, -1.0, 0.5])
-    flow = nth.gradient_flow(net, params, X, y, TIMES, X_TEST)
-    flow_column = nth.gradient_flow(column, params, X, y[:, None], TIMES, X_TEST)
+    flow = nth.gradient_flow(net, params, X, y, TIMES, X_test=X_TEST)
+    flow_column = nth.gradient_flow(column, params, X, y[:, None], TIMES, X_test=X_TEST)
     assert flow_column.predictions.shape == (3, 4, 1)
     assert flow_column.kernels[2].shape == (3, 4, 1, 3, 1)
     # Two solvers' steps may differ by rounding; their tolerance is 1e-8.
@@ -105,7 +105,7 @@ def test_gradient_flow_on_the_cross_entropy_agrees_with_scipy():
         return -softmax_residual(f) @ np.asarray(jacobian(theta)) / len(X)
 
     run = solve_ivp(velocity, (0, 1.0), theta, "DOP853", rtol=1e-10, atol=1e-12, t_eval=TIMES)
-    flow = nth.gradient_flow(classifier, params, X, ONE_HOT, TIMES, X_TEST, loss="softmax")
+    flow = nth.gradient_flow(classifier, params, X, ONE_HOT, TIMES, X_test=X_TEST, loss="softmax")
     for row, theta in enumerate(run.y.T):
         expected = classifier(unravel(theta), EVERYTHING)
         np.testing.assert_allclose(flow.predictions[row], expected, atol=1e-7)
@@ -136,7 +136,7 @@ def test_the_truncated_hierarchy_on_the_cross_entropy_agrees_with_scipy(order):
         nth.truncated_hierarchy(K, ONE_HOT, TIMES, method="signature", loss="softmax"),
         nth.truncated_hierarchy(K, ONE_HOT, TIMES, method="tensors", loss="softmax"),
         nth.truncated_flow(
-            classifier, params, X, ONE_HOT, TIMES, order, X_TEST, loss="softmax"
+            classifier, params, X, ONE_HOT, TIMES, order, X_test=X_TEST, loss="softmax"
         ),
     ]  # fmt: skip
     for solution in solutions:
@@ -174,7 +174,7 @@ def test_own_losses_take_vectors_and_the_frozen_kernel_is_exact():
 def test_the_indicator_has_an_axis_of_outputs():
     params = drawn()
     settings = {"loss": "softmax", "indicator": True}
-    jet = nth.truncated_flow(classifier, params, X, ONE_HOT, TIMES, 2, X_TEST, **settings)
+    jet = nth.truncated_flow(classifier, params, X, ONE_HOT, TIMES, 2, X_test=X_TEST, **settings)
     K = kernels_to_order_four()
     words = nth.truncated_hierarchy(K, ONE_HOT, TIMES, 2, **settings)
     assert jet.error_indicator.shape == (3, 3, 3)

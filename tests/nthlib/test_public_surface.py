@@ -22,7 +22,7 @@ RESULTS = (
     "Parameters",
     "LimitEstimate",
     "Flow",
-    "TruncatedSolution",
+    "Solution",
     "ExponentFit",
     "InputReport",
 )

@@ -167,12 +167,12 @@ ODD = {
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},
     nth.truncated_hierarchy: SOLVER
     | {
-        "K": KERNELS, "y": LABELS | arrays(3, 2), "order": ORDERS, "method": CHOICES,
+        "K": KERNELS, "y": LABELS | arrays(3, 2), "level": ORDERS, "method": CHOICES,
         "solver": CHOICES, "loss": LOSSES, "indicator": FLAGS,
     },
     nth.truncated_flow: TRAINING
     | SOLVER
-    | {"order": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS},
+    | {"level": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS},
     nth.sweep: {"measure": MEASURES, "widths": LISTS, "seeds": LISTS, "batch_size": COUNTS},
     nth.run_cells: {
         "measure": st.sampled_from([cell, None, 3, "2", b"2"]),
@@ -258,7 +258,7 @@ def _check_solution(solution, said):
     assert not np.isnan(until).any()
     if np.isfinite(until).any():
         assert "stopped at" in said or "blows up" in said or "diverged" in said, said
-    parts = solution._asdict()
+    parts = vars(solution)
     rows = [parts["predictions"], parts.get("kernel"), *parts.get("kernels", {}).values()]
     rows += [parts.get("smallest_eigenvalue"), parts.get("error_indicator")]
     for values in rows:
@@ -268,7 +268,7 @@ def _check_solution(solution, said):
 
 
 def _check_result(function, result, said):
-    if isinstance(result, (nth.Flow, nth.TruncatedSolution)):
+    if isinstance(result, (nth.Flow, nth.Solution)):
         _check_solution(result, said)
     elif function is nth.fit_exponent:
         assert _finite(vars(result))

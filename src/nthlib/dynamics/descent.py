@@ -34,11 +34,11 @@ def gradient_descent(
     y: Float[Array, "n *C"],
     step: float | Float[Array, ""],
     steps: int | Sequence[int],
+    *,
     batch: int | None = None,
     key: PRNGKeyArray | None = None,
     X_test: Array | None = None,
     order: int = 2,
-    *,
     loss: losses.Loss = "square",
 ) -> Flow:
     """Train a model by θ ← θ − η ∇L(θ), L(θ) = (1/n) Σ ℓ(f_α, y_α), in full or by minibatches.

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,9 @@ from nthlib.network import has_closed_forms
 from nthlib.outputs import Model, flat_outputs, split_axes
 
 
-class Flow(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Flow:
     """A network trained by gradient flow, at the requested times.
 
     ``times`` (T,); ``predictions`` (T, N), training points first, then test points;
@@ -55,9 +58,9 @@ def gradient_flow(
     X: Array,
     y: Float[Array, "n *C"],
     times: Float[Array, " T"],
+    *,
     X_test: Array | None = None,
     order: int = 2,
-    *,
     loss: losses.Loss = "square",
     rtol: float = 1e-8,
     max_steps: int = 10_000,

@@ -31,6 +31,7 @@ def kernels(
     params: PyTree,
     X: Array,
     order: int,
+    *,
     X_test: Array | None = None,
     method: Method = "auto",
     memory_limit: int | None = None,

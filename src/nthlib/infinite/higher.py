@@ -149,7 +149,9 @@ def average_of_wide_networks(
 def _moments(
     net: FullyConnected, X: Array, order: int, width: int, draws: int, key: PRNGKeyArray
 ) -> tuple[Array, Array]:
-    sized = FullyConnected(net.dim, width, net.depth, net.activation, net.sigma_w, net.sigma_a)
+    sized = FullyConnected(
+        net.dim, width, net.depth, net.activation, sigma_w=net.sigma_w, sigma_a=net.sigma_a
+    )
 
     def draw(one: PRNGKeyArray) -> Array:
         kernel = kernels_of(sized, sized.init(one, X.dtype), X, order)[order]

@@ -1,5 +1,6 @@
 """The truncated hierarchy of Theorem 2.6: from tensors, as a signature, and as a jet."""
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from nthlib.truncation import jet, signature
 from nthlib.truncation.solution import (
     Equations,
     Settings,
-    TruncatedSolution,
+    Solution,
     check_room,
     frozen_solution,
     run,
@@ -44,7 +45,7 @@ def truncated_hierarchy(
     K: Mapping[int, Array],
     y: Float[Array, "n *C_labellings"],
     times: Float[Array, " T"],
-    order: int | None = None,
+    level: int | None = None,
     *,
     method: Method = "auto",
     solver: Literal["auto", "explicit", "implicit"] = "auto",
@@ -52,7 +53,7 @@ def truncated_hierarchy(
     indicator: bool = False,
     rtol: float = 1e-8,
     max_steps: int = 10_000,
-) -> TruncatedSolution:
+) -> Solution:
     """Integrate the truncated hierarchy of level p from initial kernels.
 
     The hierarchy's equations with ∂_t K̃^(p) = 0, started from the kernels of a finite network
@@ -68,7 +69,7 @@ def truncated_hierarchy(
         y: labels (n,), or (n, labellings) for several at once; (n, C) or (n, C, labellings) for
             C outputs.
         times: sorted times, none negative.
-        order: the level p, at least 2; the highest order in ``K`` by default.
+        level: p, at least 2; the highest order in ``K`` by default.
         method: "tensors" integrates K̃^(2)..K̃^(p−1) as the paper writes them; "signature" the
             iterated integrals of the residual, the same solution from a smaller state; "auto"
             is the signature.
@@ -83,7 +84,7 @@ def truncated_hierarchy(
         max_steps: steps after which the solver gives up.
 
     Returns:
-        A :class:`TruncatedSolution`.
+        A :class:`Solution`.
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
@@ -105,25 +106,25 @@ def truncated_hierarchy(
     >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
     (2, 3)
     """
-    order, K, outputs, rounding = _checked_kernels(K, order)
+    level, K, outputs, rounding = _checked_kernels(K, level)
     checks.one_of("method", method, ("auto", "signature", "tensors"))
     checks.one_of("solver", solver, ("auto", "explicit", "implicit"))
     rtol, max_steps = solver_settings(rtol, max_steps)
-    words = _length(order, indicator=checks.flag("indicator", indicator))
+    words = _length(level, indicator=checks.flag("indicator", indicator))
     if indicator and method == "tensors":
         raise ValueError('indicator needs the method "signature", got "tensors"')
     if indicator and words + 2 not in K:
-        raise ValueError(f"indicator at order {order} needs K to order {words + 2}, got {max(K)}")
+        raise ValueError(f"indicator at level {level} needs K to order {words + 2}, got {max(K)}")
     definite = _is_semidefinite(K[2], rounding)
     rows, n = K[2].shape
     y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
     times = checks.time_points(times, K[2].dtype)
-    if order == 2 and loss == "square" and not indicator:
+    if level == 2 and loss == "square" and not indicator:
         frozen = frozen_solution(K, y, times, n // (outputs or 1), rounding)
         return with_output_axes(frozen, outputs)
 
-    K = {r: K[r] for r in range(1, max(order, words + 2) + 1)}
-    size = sum(rows * n ** (r - 1) for r in range(1, order))
+    K = {r: K[r] for r in range(1, max(level, words + 2) + 1)}
+    size = sum(rows * n ** (r - 1) for r in range(1, level))
     if method != "tensors":
         size = rows + sum(n**k for k in range(1, words + 1))
     traced = checks.is_traced(K, y, times)
@@ -133,7 +134,7 @@ def truncated_hierarchy(
         solver = "implicit" if stiff else "explicit"
     check_room(K[2], y, times, size, implicit=solver == "implicit")
     bar = not traced and y.ndim == 1
-    settings = Settings(order, loss, rtol, max_steps, indicator, solver, bar, outputs, rounding)
+    settings = Settings(level, loss, rtol, max_steps, indicator, solver, bar, outputs, rounding)
     solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
     if traced:
         K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
@@ -146,15 +147,15 @@ def truncated_flow(
     X: Array,
     y: Float[Array, "n *C"],
     times: Float[Array, " T"],
-    order: int,
-    X_test: Array | None = None,
+    level: int,
     *,
+    X_test: Array | None = None,
     loss: losses.Loss = "square",
     indicator: bool = False,
     rtol: float = 1e-8,
     max_steps: int = 10_000,
     memory_limit: int | None = None,
-) -> TruncatedSolution:
+) -> Solution:
     """The truncated hierarchy of level p for any model, without its kernels beyond K^(2).
 
     The hierarchy cut at level p is the Taylor polynomial of degree p − 2 of the tangent kernel
@@ -169,20 +170,20 @@ def truncated_flow(
         X: training inputs, n along the first axis.
         y: labels, shape (n,), or (n, C) for a model with C outputs.
         times: sorted times, none negative.
-        order: the level p, at least 2.
+        level: p, at least 2.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
         loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
             outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
             vectors (C,) when there are C outputs.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, at
-            the cost of a run of order p + 2 for even p, p + 1 for odd p.
+            the cost of a run of level p + 2 for even p, p + 1 for odd p.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up.
         memory_limit: bytes the request may need, half of the machine's memory by default;
             samples are taken some at a time to stay below it.
 
     Returns:
-        A :class:`TruncatedSolution`.
+        A :class:`Solution`.
 
     Raises:
         TypeError, ValueError: naming the argument, before any work starts.
@@ -200,21 +201,21 @@ def truncated_flow(
     >>> net = nth.FullyConnected(dim=3, width=64, depth=2)
     >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
     >>> params, times = net.init(jax.random.key(1)), jnp.array([0.0, 1.0])
-    >>> nth.truncated_flow(net, params, X, jnp.ones(3), times, order=4).kernel.shape
+    >>> nth.truncated_flow(net, params, X, jnp.ones(3), times, level=4).kernel.shape
     (2, 3, 3)
     """
-    order = checks.kernel_order(order, 2)
+    level = checks.kernel_order(level, 2, "level")
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = checks.time_points(times, data.y.dtype)
-    length = _length(order, indicator=checks.flag("indicator", indicator))
+    length = _length(level, indicator=checks.flag("indicator", indicator))
     sized = (model, data.params, data.X, data.X_test, data.outputs, len(times))
-    tile, blocks = jet.room(*sized, order, length, memory_limit)
+    tile, blocks = jet.room(*sized, level, length, memory_limit)
     warn_of_coinciding(data.X)
     traced = checks.is_traced(data, times)
     rounding = float(jnp.finfo(data.y.dtype).eps)
     settings = Settings(
-        order, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
+        level, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
     )
     solve = compiled(_solve_jet, model, settings, tile, blocks, sketch=_sketch_jet)
     arguments = (data.params, data.X, data.y, times, data.X_test)
@@ -223,22 +224,22 @@ def truncated_flow(
     return run(solve, settings, *arguments)
 
 
-def _length(order: int, *, indicator: bool) -> int:
+def _length(level: int, *, indicator: bool) -> int:
     """How many words or displacements are carried: p − 2, and those of the next power of 1/m."""
-    return order - 2 + (1 + (order + 1) % 2) * indicator
+    return level - 2 + (1 + (level + 1) % 2) * indicator
 
 
-def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], int | None, float]:
-    """The order, the kernels with flat indices, the number of outputs or None, K[2]'s rounding."""
+def _checked_kernels(K: Any, level: int | None) -> tuple[int, dict[int, Array], int | None, float]:
+    """The level, the kernels with flat indices, the number of outputs or None, K[2]'s rounding."""
     if not isinstance(K, Mapping) or 1 not in K or 2 not in K:
         raise TypeError("K must be a dict of kernels with the orders 1 and 2, from nthlib.kernels")
     if not all(isinstance(r, int) for r in K):
         raise TypeError("K must be a dict of kernels whose keys are their orders, whole numbers")
-    order = checks.kernel_order(max(K) if order is None else order, 2)
-    missing = sorted(set(range(1, order + 1)) - set(K))
+    level = checks.kernel_order(max(K) if level is None else level, 2, "level")
+    missing = sorted(set(range(1, level + 1)) - set(K))
     if missing:
         raise ValueError(
-            f"order {order} needs the kernels 1 to {order} in K, {missing[0]} is missing"
+            f"level {level} needs the kernels 1 to {level} in K, {missing[0]} is missing"
         )
     own = (None,) if np.ndim(K[1]) < 2 else (None, np.shape(K[1])[1])  # axes of one point
     second = checks.floating_array("K[2]", K[2], 2 * own)
@@ -258,7 +259,7 @@ def _checked_kernels(K: Any, order: int | None) -> tuple[int, dict[int, Array], 
     }
     rounding = float(jnp.finfo(second.dtype).eps)
     _check_symmetric(kernels[2][: flat[1]], rounding)
-    return order, kernels, outputs, rounding
+    return level, kernels, outputs, rounding
 
 
 def _is_semidefinite(kernel: Array, rounding: float) -> bool:
@@ -306,24 +307,24 @@ def _largest_rate(kernel: Array, outputs: int | None) -> float:
 
 def _solve_from_kernels(
     settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array
-) -> tuple[TruncatedSolution, Array]:
-    length = _length(settings.order, indicator=settings.indicator)
+) -> tuple[Solution, Array]:
+    length = _length(settings.level, indicator=settings.indicator)
     K, vectors, forces = in_eigenvectors(K, settings.rounding)
     if tensors:
-        start: Any = tuple(K[r] for r in range(2, settings.order))
+        start: Any = tuple(K[r] for r in range(2, settings.level))
         equations = Equations(signature.push_tensors, signature.kernel_of_tensors)
     else:
         start = signature.empty_words(K, length)
         equations = Equations(signature.push_words, signature.kernel_of_words)
 
-    def one(labels: Array) -> tuple[TruncatedSolution, Array]:
+    def one(labels: Array) -> tuple[Solution, Array]:
         basis, damping = (vectors, forces), (K[2], forces)
         return solve(settings, equations, start, K[1], damping, labels, times, K, basis)
 
     if y.ndim == 1:
         return one(y)
     solutions, stopped = jax.vmap(one, in_axes=1, out_axes=-1)(y)
-    return solutions._replace(times=times), stopped
+    return dataclasses.replace(solutions, times=times), stopped
 
 
 def _solve_jet(
@@ -336,8 +337,8 @@ def _solve_jet(
     y: Array,
     times: Array,
     X_test: Array | None,
-) -> tuple[TruncatedSolution, Array]:
-    length = _length(settings.order, indicator=settings.indicator)
+) -> tuple[Solution, Array]:
+    length = _length(settings.level, indicator=settings.indicator)
     equations = Equations(
         functools.partial(jet.push_jet, model, tile),
         functools.partial(jet.kernel_of_jet, model, blocks=blocks),
@@ -354,7 +355,7 @@ def _solve_jet(
     return solve(settings, equations, start, predictions, damping, y, times, data)
 
 
-def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[TruncatedSolution, Array]:
+def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[Solution, Array]:
     return _solve_from_kernels(settings._replace(solver="sketch"), *arguments)
 
 

@@ -110,7 +110,7 @@ def room(
     X_test: Array | None,
     outputs: int | None,
     times: int,
-    order: int,
+    level: int,
     length: int,
     limit: int | None,
 ) -> tuple[int | None, Blocks | None]:
@@ -123,12 +123,12 @@ def room(
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
     fixed = times * flat * (n + 1) + 16 * (length * parameter_count(params) + flat)
     sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
-    alternative = "fewer samples, fewer times, a lower order or float32"
+    alternative = "fewer samples, fewer times, a lower level or float32"
     check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
-    # The Taylor arithmetic of the kernel carries the tangents that one of this order does; the
+    # The Taylor arithmetic of the kernel carries the tangents that a kernel of this order does; the
     # kernel is looked at between two steps, when no sample's numbers are held.
     blocks = room_of_kernels(
-        model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=order - 2
+        model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=level - 2
     )
     tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
     return None if tile >= rows else int(tile), blocks
@@ -146,7 +146,7 @@ def push_jet(
     moved: tuple[PyTree, ...],
     force: Array,
     data: tuple[PyTree, Array, Array | None],
-    order: int,
+    level: int,
 ) -> Pushed:
     """∂_t ξ_k = [ε^{k−1}] g and ∂_t f̃ = Σ_{k ≤ p−2} [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ.
 
@@ -164,20 +164,20 @@ def push_jet(
     found = taylor_coefficients(lambda theta: push(model, theta, X, X_test, force), curve)
     velocity = tuple(_scaled(direction, _size(params)) for direction, _ in found[:-1])
     rates = [rate for _, rate in found]
-    beyond = rates[order - 1 :]
-    return Pushed(velocity, sum(rates[: order - 1]), sum(beyond) if beyond else None)
+    beyond = rates[level - 1 :]
+    return Pushed(velocity, sum(rates[: level - 1]), sum(beyond) if beyond else None)
 
 
 def kernel_of_jet(
     model: Model,
     moved: tuple[PyTree, ...],
     data: tuple[PyTree, Array, Array | None],
-    order: int,
+    level: int,
     blocks: Blocks | None = None,
 ) -> Array:
     """K̃^(2), (N, n), as the Taylor polynomial of K^(2) at ε = 1."""
     params, X, X_test = data
-    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: order - 2])]
+    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: level - 2])]
 
     def kernel(theta: PyTree) -> Array:
         return tangent_kernel(model, theta, X, X_test, blocks)

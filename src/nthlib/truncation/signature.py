@@ -41,40 +41,40 @@ def empty_words(K: Kernels, length: int) -> tuple[Array, ...]:
     return tuple(jnp.zeros((n,) * k, K[2].dtype) for k in range(1, length + 1))
 
 
-def push_words(words: tuple[Array, ...], force: Array, K: Kernels, order: int) -> Pushed:
+def push_words(words: tuple[Array, ...], force: Array, K: Kernels, level: int) -> Pushed:
     """∂_t S_{γ1..γk} = ρ_{γ1} S_{γ2..γk}; words beyond length p − 2 belong to what is neglected.
 
     >>> import jax.numpy as jnp
     >>> from nthlib.truncation import signature
     >>> K = {r: jnp.ones((3,) * r) for r in (1, 2, 3, 4)}
     >>> words = signature.empty_words(K, 2)
-    >>> signature.push_words(words, jnp.ones(3), K, order=4).predictions.tolist()
+    >>> signature.push_words(words, jnp.ones(3), K, level=4).predictions.tolist()
     [3.0, 3.0, 3.0]
     """
     shorter = (jnp.ones((), force.dtype), *words[:-1])
     velocity = tuple(jnp.multiply.outer(force, word) for word in shorter) if words else ()
-    kernel = kernel_of_words(words, K, order)
-    beyond = sum(_term(K, k, words) for k in range(order - 1, len(words) + 1))
-    neglected = beyond @ force if len(words) > order - 2 else None
+    kernel = kernel_of_words(words, K, level)
+    beyond = sum(_term(K, k, words) for k in range(level - 1, len(words) + 1))
+    neglected = beyond @ force if len(words) > level - 2 else None
     return Pushed(velocity, kernel @ force, neglected)
 
 
-def kernel_of_words(words: tuple[Array, ...], K: Kernels, order: int) -> Array:
+def kernel_of_words(words: tuple[Array, ...], K: Kernels, level: int) -> Array:
     """K̃^(2), (N, n)."""
-    return K[2] + sum(_term(K, k, words) for k in range(1, order - 1))
+    return K[2] + sum(_term(K, k, words) for k in range(1, level - 1))
 
 
 def _term(K: Kernels, k: int, words: tuple[Array, ...]) -> Array:
     return jnp.tensordot(K[k + 2], words[k - 1], axes=k)
 
 
-def push_tensors(tensors: tuple[Array, ...], force: Array, K: Kernels, order: int) -> Pushed:
+def push_tensors(tensors: tuple[Array, ...], force: Array, K: Kernels, level: int) -> Pushed:
     """∂_t K̃^(r) = K̃^(r+1) ρ for 2 ≤ r < p, as the paper writes it; K^(p) stands still."""
-    chain = (*tensors, K[order])
+    chain = (*tensors, K[level])
     velocity = tuple(above @ force for above in chain[1:])
     return Pushed(velocity, chain[0] @ force, None)
 
 
-def kernel_of_tensors(tensors: tuple[Array, ...], K: Kernels, order: int) -> Array:
+def kernel_of_tensors(tensors: tuple[Array, ...], K: Kernels, level: int) -> Array:
     """K̃^(2), (N, n); at p = 2 the state is empty and the kernel that of the start."""
-    return tensors[0] if order > 2 else K[2]
+    return tensors[0] if level > 2 else K[2]

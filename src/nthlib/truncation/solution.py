@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +25,9 @@ from nthlib.truncation.signature import Pushed
 _BLOW_UP = 1e9
 
 
-class TruncatedSolution(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Solution:
     """A solution of the truncated hierarchy at the requested times.
 
     ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n) or
@@ -58,7 +61,7 @@ class TruncatedSolution(NamedTuple):
 class Settings(NamedTuple):
     """What the compiled solvers are specialised to."""
 
-    order: int
+    level: int
     loss: losses.Loss
     rtol: float
     max_steps: int
@@ -76,7 +79,7 @@ class Equations(NamedTuple):
     kernel: Callable[[Any, Any, int], Array]
 
 
-_LESS = "fewer times, fewer labellings or a lower order"
+_LESS = "fewer times, fewer labellings or a lower level"
 
 
 def check_room(kernel: Array, y: Array, times: Array, size: int, *, implicit: bool) -> None:
@@ -91,7 +94,7 @@ def check_room(kernel: Array, y: Array, times: Array, size: int, *, implicit: bo
 
 def frozen_solution(
     K: dict[int, Array], y: Array, times: Array, n: int, rounding: float
-) -> TruncatedSolution:
+) -> Solution:
     """The solution at p = 2 for mean square over n samples, exact."""
     kernel, extra = K[2], y.shape[1:]
     numbers = 2 * len(times) * len(kernel) * math.prod(extra) + 4 * kernel.shape[1] ** 2
@@ -104,7 +107,7 @@ def frozen_solution(
     smallest = smallest_eigenvalue(kernel[: kernel.shape[1]], rounding)
     if not checks.is_traced(predictions):
         _warn_of_overflow(np.full(extra, np.inf), times, predictions)
-    return TruncatedSolution(
+    return Solution(
         times=times,
         predictions=predictions,
         kernel=still,
@@ -117,7 +120,7 @@ def frozen_solution(
 
 def run(
     solve: Callable[..., Any], settings: Settings, *arguments: Any, started_definite: bool = True
-) -> TruncatedSolution:
+) -> Solution:
     """Solve, with a bar and with warnings where the numbers can be looked at."""
     shown = settings.show_progress
     solution, stopped = progress.run("truncated hierarchy", solve, *arguments, shown=shown)
@@ -139,15 +142,15 @@ def _warn_of_overflow(until: Any, times: Array, *found: Array) -> None:
 
 
 def _warn(
-    solution: TruncatedSolution, stopped: np.ndarray, settings: Settings, started_definite: bool
+    solution: Solution, stopped: np.ndarray, settings: Settings, started_definite: bool
 ) -> None:
     until = np.asarray(solution.valid_until)
     if stopped.any():
         warnings.warn(
-            f"the hierarchy truncated at order {settings.order} blows up at t = "
+            f"the hierarchy truncated at level {settings.level} blows up at t = "
             f"{until[stopped].min():.6g}: later rows are NaN. A truncation is a polynomial in the "
             "residual's history and may leave the network in finite time; take a higher even "
-            "order, a wider network or a shorter time",
+            "level, a wider network or a shorter time",
             UserWarning,
             stacklevel=4,
         )
@@ -187,14 +190,14 @@ def solve(
     times: Array,
     data: Any,
     basis: tuple[Array, Array] | None = None,
-) -> tuple[TruncatedSolution, Array]:
+) -> tuple[Solution, Array]:
     """State: predictions, the form's own, and the estimated error, which K_0^(2) damps.
 
     To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms, with
     K_0^(2) as the two factors in ``damping``. The equations may be in an orthonormal basis of the
     training points: its vectors, and the matrix that takes a force into it. Then so is the state.
     """
-    residual, order = losses.driving_residual(settings.loss, settings.outputs), settings.order
+    residual, level = losses.driving_residual(settings.loss, settings.outputs), settings.level
     n, samples = len(y), len(y) // (settings.outputs or 1)
 
     def out_of(basis: Any, values: Array) -> Array:
@@ -211,7 +214,7 @@ def solve(
         labels, first, basis, factors, own_data, _ = inputs
         f = predicted(state, first, basis)
         force, bend = jax.vjp(lambda values: -residual(values, labels) / samples, f[:n])
-        pushed = equations.push(own, force if basis is None else basis[1] @ force, own_data, order)
+        pushed = equations.push(own, force if basis is None else basis[1] @ force, own_data, level)
         if error is not None:
             left, right = factors
             error = pushed.neglected + left @ (right @ bend(out_of(basis, error)[:n])[0])
@@ -219,7 +222,7 @@ def solve(
 
     def observe(state: Any, inputs: Any) -> Any:
         _, first, basis, _, own_data, _ = inputs
-        kernel = out_of(basis, equations.kernel(state[1], own_data, order))
+        kernel = out_of(basis, equations.kernel(state[1], own_data, level))
         kernel = kernel if basis is None else kernel @ basis[0].T
         error = None if state[2] is None else out_of(basis, state[2])
         return predicted(state, first, basis), kernel, error
@@ -248,7 +251,7 @@ def solve(
         show_progress=settings.show_progress,
     )
     found, kernels, error = trajectory.observed
-    solution = TruncatedSolution(
+    solution = Solution(
         times=times,
         predictions=found,
         kernel=kernels,
@@ -268,9 +271,10 @@ def _on_training_rows(matrix: Array, values: Array) -> Array:
     return jnp.concatenate([matrix @ values[:n], values[n:]])
 
 
-def with_output_axes(solution: TruncatedSolution, outputs: int | None) -> TruncatedSolution:
+def with_output_axes(solution: Solution, outputs: int | None) -> Solution:
     """The solution with its flat axes split into samples and outputs."""
-    return solution._replace(
+    return replace(
+        solution,
         predictions=split_axes(solution.predictions, [1], outputs),
         kernel=split_axes(solution.kernel, [1, 2], outputs),
         error_indicator=split_axes(solution.error_indicator, [1], outputs),

@@ -34,7 +34,7 @@ def test_steps_are_those_of_a_plain_loop():
         np.testing.assert_allclose(run.predictions[row], NET(params, EVERYTHING), atol=1e-13)
         gram = jacobian_gram(NET, params, EVERYTHING, X)
         np.testing.assert_allclose(run.kernels[2][row], gram, atol=1e-12)
-    third = nth.kernels(NET, params, X, 3, X_TEST)[3]
+    third = nth.kernels(NET, params, X, 3, X_test=X_TEST)[3]
     np.testing.assert_allclose(run.kernels[3][-1], third, atol=1e-12)
     for found, expected in zip(jax.tree.leaves(run.params), jax.tree.leaves(params), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-13)
@@ -50,7 +50,7 @@ def test_a_whole_number_of_steps_returns_every_step():
 
 
 def test_small_steps_follow_the_flow_to_first_order():
-    flow = nth.gradient_flow(NET, PARAMS, X, Y, jnp.array([2.0]), X_TEST, rtol=1e-11)
+    flow = nth.gradient_flow(NET, PARAMS, X, Y, jnp.array([2.0]), X_test=X_TEST, rtol=1e-11)
     counts = np.array([64, 128, 256, 512])
     errors = []
     for count in counts:

@@ -29,7 +29,11 @@ Y = jnp.array([1.0, -0.5, 2.0])
 def small_flow():
     """One network of two layers, trained with test rows and kernels to order three."""
     net, params = network(depth=2, width=5)
-    return net, params, nth.gradient_flow(net, params, X, Y, jnp.asarray(TIMES), X_TEST, order=3)
+    return (
+        net,
+        params,
+        nth.gradient_flow(net, params, X, Y, jnp.asarray(TIMES), X_test=X_TEST, order=3),
+    )
 
 
 def test_predictions_kernels_and_parameters_agree_with_scipy():
@@ -104,7 +108,7 @@ def test_a_linear_model_follows_the_matrix_exponential():
     def model(p, Z):
         return Z @ p["w"] + p["b"]
 
-    flow = nth.gradient_flow(model, params, X, Y, jnp.asarray(times), X_TEST, order=2)
+    flow = nth.gradient_flow(model, params, X, Y, jnp.asarray(times), X_test=X_TEST, order=2)
     everything = np.concatenate([X, X_TEST])
     kernel = everything @ np.asarray(X).T + 1
     start = np.asarray(model(params, everything))

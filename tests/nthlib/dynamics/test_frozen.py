@@ -119,7 +119,7 @@ def test_order_two_is_used_when_asked_for_and_higher_kernels_are_present():
     K, y = problem()
     times = jnp.asarray(TIMES)
     extra = {**K, 3: jnp.ones((6, 4, 4))}
-    found = nth.truncated_hierarchy(extra, jnp.asarray(y), times, order=2).predictions
+    found = nth.truncated_hierarchy(extra, jnp.asarray(y), times, level=2).predictions
     np.testing.assert_array_equal(
         found, nth.truncated_hierarchy(K, jnp.asarray(y), times).predictions
     )
@@ -179,7 +179,7 @@ def test_what_a_kernel_does_not_see_is_never_learned(dtype, labellings):
     """Five directions, a hundred labels: the limit is least squares, at every late time."""
     X = 10 * jax.random.normal(jax.random.key(0), (100, 5)).astype(dtype)
     fresh = X[:7] + 1
-    K = nth.kernels(lambda w, X: X @ w, jnp.zeros(5, dtype), X, 2, fresh)
+    K = nth.kernels(lambda w, X: X @ w, jnp.zeros(5, dtype), X, 2, X_test=fresh)
     y = jnp.sign(jax.random.normal(jax.random.key(1), (100, *labellings))).astype(dtype)
     everything = np.asarray(jnp.concatenate([X, fresh]), float)
     best = everything @ np.linalg.lstsq(everything[:100], np.asarray(y, float))[0]

@@ -41,7 +41,7 @@ def test_methods_agree_with_test_rows(method, depth):
     net, params = network(depth=depth, sigma_w=0.6, sigma_a=1.7)
     X, X_test = unit_rows(3, 3), unit_rows(2, 3, seed=1)
     everything = jnp.concatenate([X, X_test])
-    K = nth.kernels(net, params, X, 2, X_test, method=method)
+    K = nth.kernels(net, params, X, 2, X_test=X_test, method=method)
     np.testing.assert_allclose(K[1], net(params, everything), **EXACT)
     np.testing.assert_allclose(K[2], jacobian_gram(net, params, everything, X), **EXACT)
 
@@ -66,10 +66,10 @@ def test_closed_forms_agree_with_the_definition(activation):
     net, params = network(width=3, dim=2, activation=function, **settings)
     X = unit_rows(2, 2)
     X_test = unit_rows(n_test, 2, seed=1) if n_test else None
-    closed = nth.kernels(net, params, X, 4, X_test, method="closed")
+    closed = nth.kernels(net, params, X, 4, X_test=X_test, method="closed")
     N = 2 + n_test
     assert [closed[r].shape for r in (1, 2, 3, 4)] == [(N,), (N, 2), (N, 2, 2), (N, 2, 2, 2)]
-    derivatives = nth.kernels(net, params, X, nested, X_test, method="derivatives")
+    derivatives = nth.kernels(net, params, X, nested, X_test=X_test, method="derivatives")
     for order, kernel in derivatives.items():
         assert relative_difference(closed[order], kernel) <= 1e-10
     if not n_test:  # a request for order three takes another way through the code
@@ -88,14 +88,14 @@ def test_order_five_agrees_with_the_definition(depth):
     activation = (jax.nn.gelu, jax.nn.softplus, nth.erf, jnp.tanh)[depth - 1]
     net, params = network(depth, 2, 2, activation, sigma_a=1.4)
     X, X_test = unit_rows(2, 2), unit_rows(1, 2, seed=1)
-    closed = nth.kernels(net, params, X, 5, X_test, method="closed")
+    closed = nth.kernels(net, params, X, 5, X_test=X_test, method="closed")
     assert list(closed) == [1, 2, 3, 4, 5]
     assert closed[5].shape == (3, 2, 2, 2, 2)
     expected = gradient_recursion(net, params, X, 5, X_test)
     assert relative_difference(closed[5], expected) <= 1e-10
     if depth > 2:  # compiling a third route takes longer than it is worth
         return
-    derivatives = nth.kernels(net, params, X, 5, X_test, method="derivatives")
+    derivatives = nth.kernels(net, params, X, 5, X_test=X_test, method="derivatives")
     for order, kernel in derivatives.items():
         assert relative_difference(closed[order], kernel) <= 1e-10
 
@@ -140,8 +140,8 @@ def test_random_networks_have_the_kernels_of_nested_derivatives(
     net, params = network(depth, width, dim, jnp.tanh, *sigmas, seed)
     X = unit_rows(n, dim, seed)
     X_test = unit_rows(n_test, dim, seed + 1) if n_test else None
-    closed = nth.kernels(net, params, X, 4, X_test, method="closed")
-    derivatives = nth.kernels(net, params, X, 4, X_test, method="derivatives")
+    closed = nth.kernels(net, params, X, 4, X_test=X_test, method="closed")
+    derivatives = nth.kernels(net, params, X, 4, X_test=X_test, method="derivatives")
     for order, kernel in derivatives.items():
         assert relative_difference(closed[order], kernel) <= 1e-10
 
@@ -166,7 +166,7 @@ def test_renaming_samples_renames_the_kernels(seed, factor, order):
 def test_other_models_have_their_higher_kernels(name):
     model, params, X = other_model(name)
     X, X_test = X[:2], X[2:]
-    K = nth.kernels(model, params, X, 4, X_test)
+    K = nth.kernels(model, params, X, 4, X_test=X_test)
     for order in (3, 4):
         expected = gradient_recursion(model, params, X, order, X_test)
         assert relative_difference(K[order], expected) <= 1e-10
@@ -182,7 +182,7 @@ def test_a_quadratic_model_has_the_kernel_known_by_hand():
     def model(p, Z):
         return 0.5 * jnp.einsum("i,aij,j->a", p, Z, p)
 
-    K = nth.kernels(model, jnp.asarray(theta), jnp.asarray(A[:3]), 3, jnp.asarray(A[3:]))
+    K = nth.kernels(model, jnp.asarray(theta), jnp.asarray(A[:3]), 3, X_test=jnp.asarray(A[3:]))
     assert K[3].shape == (4, 3, 3)
     for i, j, k in np.ndindex(4, 3, 3):
         by_hand = theta @ (A[i] @ A[j] + A[j] @ A[i]) @ A[k] @ theta
@@ -211,7 +211,7 @@ def test_order_three_agrees_with_finite_differences():
 def test_other_models_equal_the_jacobian_gram(name):
     model, params, X = other_model(name, n=4)
     X, X_test = X[:3], X[3:]
-    K = nth.kernels(model, params, X, 2, X_test)
+    K = nth.kernels(model, params, X, 2, X_test=X_test)
     everything = jnp.concatenate([X, X_test])
     np.testing.assert_allclose(K[1], model(params, everything), **EXACT)
     np.testing.assert_allclose(K[2], jacobian_gram(model, params, everything, X), **EXACT)

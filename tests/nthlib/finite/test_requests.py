@@ -95,7 +95,7 @@ def test_what_does_not_fit_at_once_is_computed_in_blocks():
     def model(p, Z):
         return jnp.tanh(Z @ p["in"]) @ p["out"]
 
-    whole = nth.kernels(model, params, X, 3, X_test)
+    whole = nth.kernels(model, params, X, 3, X_test=X_test)
     jacobian = [
         np.asarray(leaf).reshape(22, -1)
         for leaf in jax.tree.leaves(jax.jacrev(model)(params, jnp.concatenate([X, X_test])))
@@ -104,7 +104,7 @@ def test_what_does_not_fit_at_once_is_computed_in_blocks():
     for order, limit in ((2, 12_000), (3, 60_000)):
         blocks, _ = planned(model, params, X, 11, order, 2, limit, closed=False)
         assert blocks.directions * blocks.rows < 10 * 11
-        found = nth.kernels(model, params, X, order, X_test, memory_limit=limit)
+        found = nth.kernels(model, params, X, order, X_test=X_test, memory_limit=limit)
         np.testing.assert_allclose(found[2], gram, **EXACT)
         for r, kernel in found.items():
             np.testing.assert_allclose(kernel, whole[r], **EXACT)

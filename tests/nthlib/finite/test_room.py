@@ -54,7 +54,7 @@ REFUSED = {
     "ntk_operator": lambda: nth.ntk_operator(net, PARAMS, X),
     "predictions": lambda: nth.kernels(net, PARAMS, X, 1, method="derivatives"),
     "closed flow": lambda: nth.gradient_flow(net, PARAMS, X, Y, TIMES),
-    "frozen": lambda: _hierarchy(order=2),
+    "frozen": lambda: _hierarchy(level=2),
     "signature": lambda: _hierarchy(),
     "tensors": lambda: _hierarchy(method="tensors"),
     "implicit": lambda: _hierarchy(solver="implicit"),
@@ -63,7 +63,7 @@ REFUSED = {
     "limit_kernel_estimate": lambda: nth.limit_kernel_estimate(net, X, 2, KEY, width=4, draws=2),
     "sweep": lambda: nth.sweep(_spread, widths=[8], seeds=4),
     "sphere": lambda: nth.sphere(KEY, 8, 8),
-    "teacher_labels": lambda: nth.teacher_labels(net, KEY, X),
+    "teacher_labels": lambda: nth.teacher_labels(KEY, net, X),
     "check_inputs": lambda: nth.check_inputs(X, 2),
 }
 

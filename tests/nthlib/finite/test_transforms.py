@@ -33,8 +33,8 @@ def test_float32_stays_float32_at_higher_orders():
     net, params = network(depth=2, width=16)
     X, X_test = unit_rows(3, 3), unit_rows(1, 3, seed=1)
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (params, X, X_test))
-    found = nth.kernels(net, *single[:2], 4, single[2])
-    expected = nth.kernels(net, params, X, 4, X_test)
+    found = nth.kernels(net, *single[:2], 4, X_test=single[2])
+    expected = nth.kernels(net, params, X, 4, X_test=X_test)
     assert {r: k.dtype for r, k in found.items()} == dict.fromkeys(range(1, 5), jnp.float32)
     for order in (3, 4):
         # Sums of products that round at 6e-8 and cancel by two digits at most.
@@ -46,15 +46,15 @@ def test_higher_orders_under_jit_and_vmap():
     net, _ = network(depth=2, width=3, dim=2)
     draws = [network(depth=2, width=3, dim=2, seed=seed)[1] for seed in range(3)]
     X, X_test = unit_rows(2, 2), unit_rows(1, 2, seed=1)
-    one_by_one = [nth.kernels(net, draw, X, 4, X_test) for draw in draws]
+    one_by_one = [nth.kernels(net, draw, X, 4, X_test=X_test) for draw in draws]
 
     @jax.jit
     @jax.vmap
     def many(p):
-        return nth.kernels(net, p, X, 4, X_test)
+        return nth.kernels(net, p, X, 4, X_test=X_test)
 
     together = many(jax.tree.map(lambda *leaves: jnp.stack(leaves), *draws))
-    compiled = jax.jit(lambda p, Z: nth.kernels(net, p, Z, 4, X_test))(draws[0], X)
+    compiled = jax.jit(lambda p, Z: nth.kernels(net, p, Z, 4, X_test=X_test))(draws[0], X)
     for order in (3, 4):
         assert relative_difference(compiled[order], one_by_one[0][order]) <= 1e-12
         for row, one in zip(together[order], one_by_one, strict=True):

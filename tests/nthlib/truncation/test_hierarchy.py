@@ -62,7 +62,7 @@ def case(name):
     """Network, parameters and kernels to order five, wide enough not to blow up."""
     activation, depth, sigma_w = CASES[name]
     net, params = network(depth, 12, 2, activation, sigma_w)
-    return net, params, nth.kernels(net, params, X, 5, X_TEST)
+    return net, params, nth.kernels(net, params, X, 5, X_test=X_TEST)
 
 
 @functools.cache
@@ -94,7 +94,9 @@ JETS = [
 @pytest.mark.parametrize(("name", "order"), JETS)
 def test_the_jet_agrees_with_scipy_on_the_tensors(name, order):
     net, params, _ = case(name)
-    solution = nth.truncated_flow(net, params, X, jnp.asarray(Y), jnp.asarray(TIMES), order, X_TEST)
+    solution = nth.truncated_flow(
+        net, params, X, jnp.asarray(Y), jnp.asarray(TIMES), order, X_test=X_TEST
+    )
     predictions, kernels = solved_by_scipy(name, order)
     np.testing.assert_allclose(solution.predictions, predictions, **CLOSE)
     np.testing.assert_allclose(solution.kernel, kernels, **CLOSE)
@@ -106,10 +108,10 @@ def test_the_jet_of_any_model_agrees_with_scipy(name):
     model, params, inputs = other_model(name)
     params = jax.tree.map(lambda leaf: leaf / 2, params)
     y = np.array([0.3, -0.2, 0.1])
-    K = nth.kernels(model, params, inputs[:3], 3, inputs[:1])
+    K = nth.kernels(model, params, inputs[:3], 3, X_test=inputs[:1])
     predictions, kernels = reference(K, y, TIMES[:3], 3)
     solution = nth.truncated_flow(
-        model, params, inputs[:3], jnp.asarray(y), jnp.asarray(TIMES[:3]), 3, inputs[:1]
+        model, params, inputs[:3], jnp.asarray(y), jnp.asarray(TIMES[:3]), 3, X_test=inputs[:1]
     )
     np.testing.assert_allclose(solution.predictions, predictions, **CLOSE)
     np.testing.assert_allclose(solution.kernel, kernels, **CLOSE)
@@ -159,7 +161,7 @@ def test_other_losses_replace_the_residual(loss, form):
     predictions, kernels = reference(K, y, TIMES, order, slope)
     if form == "jet":
         solution = nth.truncated_flow(
-            net, params, X, jnp.asarray(y), times, order, X_TEST, loss=loss
+            net, params, X, jnp.asarray(y), times, order, X_test=X_TEST, loss=loss
         )
     else:
         method = "auto" if form == "frozen" else form
@@ -185,8 +187,10 @@ def test_the_indicator_is_the_leading_part_of_the_error(order):
     params = net.init(jax.random.key(order))
     times = jnp.array([1.0, 2.0])
     y = net(params, X) + jnp.array([2.0, -2.0])
-    flow = nth.gradient_flow(net, params, X, y, times, X_TEST, order=1, rtol=1e-12)
-    jet = nth.truncated_flow(net, params, X, y, times, order, X_TEST, indicator=True, rtol=1e-12)
+    flow = nth.gradient_flow(net, params, X, y, times, X_test=X_TEST, order=1, rtol=1e-12)
+    jet = nth.truncated_flow(
+        net, params, X, y, times, order, X_test=X_TEST, indicator=True, rtol=1e-12
+    )
     error = np.asarray(flow.predictions - jet.predictions)
     difference = np.abs(error - np.asarray(jet.error_indicator)).max()
     assert difference < 0.1 * np.abs(error).max()
@@ -198,13 +202,13 @@ def test_the_indicator_of_the_signature_is_that_of_the_jet():
     order = 3
     times, y = jnp.asarray(TIMES), jnp.asarray(Y)
     words = nth.truncated_hierarchy(K, y, times, order, indicator=True)
-    jet = nth.truncated_flow(net, params, X, y, times, order, X_TEST, indicator=True)
+    jet = nth.truncated_flow(net, params, X, y, times, order, X_test=X_TEST, indicator=True)
     np.testing.assert_allclose(words.error_indicator, jet.error_indicator, **CLOSE)
     # What is estimated does not change what is solved.
     plain = nth.truncated_hierarchy(K, y, times, order)
     np.testing.assert_allclose(words.predictions, plain.predictions, **CLOSE)
     assert plain.error_indicator is None
-    with pytest.raises(ValueError, match=r"indicator at order 4 needs K to order 6, got 5"):
+    with pytest.raises(ValueError, match=r"indicator at level 4 needs K to order 6, got 5"):
         nth.truncated_hierarchy(K, y, times, 4, indicator=True)
 
 
@@ -214,7 +218,7 @@ def test_samples_taken_some_at_a_time_give_the_same():
     inputs = unit_rows(6, 2, seed=2)
 
     def solve(p, limit=None):
-        return nth.truncated_flow(net, p, inputs, y, times, 3, X_TEST, memory_limit=limit)
+        return nth.truncated_flow(net, p, inputs, y, times, 3, X_test=X_TEST, memory_limit=limit)
 
     tight = 60_000
     remade = [

@@ -22,7 +22,7 @@ def one_sample(k, c, r0):
 def test_the_time_of_blow_up_is_that_of_the_riccati_equation(method, scale):
     K, pole = one_sample(0.7, scale, 2.0 / scale)
     times = jnp.asarray(pole * np.array([0.0, 0.5, 0.999, 1.001, 3.0]))
-    with pytest.warns(UserWarning, match=r"truncated at order 3 blows up at t = .* wider network"):
+    with pytest.warns(UserWarning, match=r"truncated at level 3 blows up at t = .* wider network"):
         solution = nth.truncated_hierarchy(K, jnp.zeros(1), times, method=method)
     # At a residual of 1e9 times the initial one a pole of order two is 1e-4 of the time away.
     np.testing.assert_allclose(solution.valid_until, pole, rtol=5e-4)
