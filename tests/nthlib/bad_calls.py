@@ -153,7 +153,7 @@ TABLE = {
     (nth.layer_kernels, "X"): INPUTS,
     (nth.limit_kernel, "net"): NOT_A_NETWORK,
     (nth.limit_kernel, "X"): [*INPUTS, (X.at[1].set(0.0), ValueError, "must not hold a zero")],
-    (nth.limit_kernel, "order"): [*ORDERS, (32, MemoryError, "$")],
+    (nth.limit_kernel, "order"): [*ORDERS, (32, ValueError, "is computed for one hidden layer")],
     (nth.limit_kernel_estimate, "net"): NOT_A_NETWORK,
     (nth.limit_kernel_estimate, "X"): INPUTS,
     (nth.limit_kernel_estimate, "order"): [
@@ -311,7 +311,6 @@ TABLE = {
         ("mode", ValueError, "must be one of median, mean, rms"),
         (["mean"], ValueError, "must be one of median, mean, rms"),
     ],
-    (nth.limit_kernel, "key"): KEYS,
     (nth.gradient_descent, "key"): [(KEY, ValueError, "is for minibatches: give batch")],
     (nth.sphere, "key"): KEYS,
     (nth.teacher_labels, "key"): KEYS,

@@ -161,7 +161,7 @@ ODD = {
     nth.ntk_operator: {"model": MODELS, "params": PARAMETERS, "X": POINTS},
     nth.antisymmetric: {"model": MODELS, "params": PARAMETERS},
     nth.layer_kernels: {"net": MODELS, "params": PARAMETERS, "X": POINTS},
-    nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS, "key": KEYS},
+    nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS},
     nth.gradient_flow: TRAINING | SOLVER | {"X_test": POINTS, "order": ORDERS},
     nth.gradient_descent: TRAINING
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},
