@@ -3,6 +3,8 @@
 The public names are those below and nothing else.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from nthlib.activations import erf, relu
 from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
 from nthlib.doubling import antisymmetric
@@ -13,6 +15,7 @@ from nthlib.finite.ntk import ntk, ntk_operator
 from nthlib.infinite.higher import LimitEstimate
 from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
+from nthlib.spelling import no_such_name
 from nthlib.sweeps.cells import run_cells
 from nthlib.sweeps.scaling import ExponentFit, fit_exponent, sweep
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy
@@ -50,6 +53,12 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "ExponentFit",
     "InputReport",
 ]
+
+
+if not TYPE_CHECKING:  # a checker would otherwise take any misspelt name for a public one
+
+    def __getattr__(name: str) -> Any:
+        raise no_such_name(__name__, name, __all__)
 
 
 def __dir__() -> list[str]:

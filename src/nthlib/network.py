@@ -10,6 +10,7 @@ from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray
 
 from nthlib import checks
 from nthlib.activations import Activation, require_elementwise
+from nthlib.spelling import spelled
 
 
 class Parameters(NamedTuple):
@@ -26,6 +27,7 @@ class Parameters(NamedTuple):
     readout: Float[Array, " m"]
 
 
+@spelled
 @dataclass(frozen=True)
 class FullyConnected:
     """A network without biases: x^(ℓ) = σ(W^(ℓ) x^(ℓ−1)) / √m, f = a · x^(H).
