@@ -8,6 +8,7 @@ from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_label
 from nthlib.dynamics.descent import gradient_descent
 from nthlib.dynamics.flow import Flow, gradient_flow
 from nthlib.finite.kernels import kernels, layer_kernels
+from nthlib.idle import subnetwork
 from nthlib.infinite.higher import LimitEstimate
 from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "FullyConnected",
+    "subnetwork",
     "erf",
     "relu",
     "kernels",

@@ -36,6 +36,7 @@ def cell(case):
 
 GOOD = {
     nth.FullyConnected: {"dim": 3, "width": 4, "depth": 2},
+    nth.subnetwork: {"net": NET, "params": PARAMS, "width": 2},
     nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
     nth.layer_kernels: {"net": NET, "params": PARAMS, "X": X},
     nth.limit_kernel: {"net": NET, "X": X},

@@ -149,6 +149,7 @@ ODD = {
         "dim": WHOLE, "width": WHOLE, "depth": WHOLE, "sigma_w": REAL, "sigma_a": REAL,
         "activation": JUNK | st.sampled_from([jnp.sin, jnp.sum, len, jax.nn.softmax, jnp.log]),
     },
+    nth.subnetwork: {"net": MODELS, "params": PARAMETERS, "width": COUNTS},
     nth.kernels: {
         "model": MODELS, "params": PARAMETERS, "X": POINTS, "X_test": POINTS, "order": ORDERS,
         "method": CHOICES, "memory_limit": LIMITS,

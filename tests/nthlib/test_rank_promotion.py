@@ -44,7 +44,7 @@ FURTHER = [
     (nth.gradient_descent, {"batch": 2, "key": KEY, "X_test": X_TEST}),
     (nth.gradient_descent, {"model": two_outputs, "y": OUTPUTS, **OWN}),
     *[
-        (nth.truncated_hierarchy, {"K": LARGER, "order": order, **options})
+        (nth.truncated_hierarchy, {"K": LARGER, "level": order, **options})
         for order, options in (
             (2, {"y": OUTPUTS}),
             (3, {"y": OUTPUTS, "indicator": True}),
@@ -52,8 +52,8 @@ FURTHER = [
             (2, {"solver": "implicit", "loss": lambda f, y: (f - y) ** 4}),
         )
     ],
-    (nth.truncated_flow, {"order": 2, "indicator": True, "X_test": X_TEST}),
-    (nth.truncated_flow, {"model": one_output, "order": 4, **OWN}),
+    (nth.truncated_flow, {"level": 2, "indicator": True, "X_test": X_TEST}),
+    (nth.truncated_flow, {"model": one_output, "level": 4, **OWN}),
     (nth.truncated_flow, {"model": two_outputs, "y": OUTPUTS, "loss": "softmax", **OWN}),
     (nth.sweep, {"batch_size": 1}),
     (nth.sphere, {"smallest_singular_value": 0.5}),

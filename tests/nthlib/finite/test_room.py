@@ -58,7 +58,7 @@ REFUSED = {
     "layer_kernels": lambda: nth.layer_kernels(net, PARAMS, X),
     "predictions": lambda: nth.kernels(net, PARAMS, X, 1, method="derivatives"),
     "closed flow": lambda: nth.gradient_flow(net, PARAMS, X, Y, TIMES),
-    "frozen": lambda: _hierarchy(order=2),
+    "frozen": lambda: _hierarchy(level=2),
     "signature": lambda: _hierarchy(),
     "tensors": lambda: _hierarchy(method="tensors"),
     "implicit": lambda: _hierarchy(solver="implicit"),
