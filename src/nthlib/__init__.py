@@ -14,7 +14,7 @@ from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
 from nthlib.sweeps.cells import run_cells
 from nthlib.sweeps.scaling import ExponentFit, fit_exponent, sweep
-from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy
+from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy, truncations
 from nthlib.truncation.solution import Solution
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "gradient_descent",
     "truncated_hierarchy",
     "truncated_flow",
+    "truncations",
     "sweep",
     "run_cells",
     "fit_exponent",

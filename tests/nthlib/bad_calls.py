@@ -111,6 +111,25 @@ MODELS = [
     (lambda p, Z: Z.sum(), ValueError, "must return shape"),
     (lambda p, Z: jnp.zeros(len(Z), int), (TypeError, ValueError), "must return"),
 ]
+FORMS = [
+    ("series", ValueError, "must be one of"),
+    (np.array(["auto", "tensors"]), ValueError, "must be one of"),
+]
+SOLVERS = [("euler", ValueError, "must be one of")]
+KERNELS = [
+    ([1, 2], TypeError, "must be a dict of kernels"),
+    ({2: K[2]}, TypeError, "must be a dict of kernels"),
+    ({1: K[1]}, TypeError, "must be a dict of kernels"),
+    ({1: jnp.ones(2), 2: K[2]}, ValueError, r"\[1\] must have shape \(3"),
+    ({1: K[1], 2: jnp.ones((2, 3))}, ValueError, r"\[2\] must have a row for every"),
+    ({1: K[1], 2: NAN}, ValueError, r"\[2\] must be finite"),
+    ({1: K[1], 2: jnp.ones(3)}, ValueError, r"\[2\] must have shape"),
+    ({1: K[1], 2: jnp.triu(jnp.ones((3, 3)))}, ValueError, r"\[2\] must be symmetric"),
+    ({1: jnp.ones((3, 2)), 2: K[2]}, ValueError, r"\[2\] must have shape"),
+    ({**K, "a": K[2]}, TypeError, "whose keys are their orders"),
+    ({1: None, 2: K[2]}, TypeError, r"\[1\] must"),
+    ({1: K[1], 2: jnp.eye(3, dtype=int)}, TypeError, r"\[2\] must hold floats"),
+]
 
 TABLE = {
     (nth.FullyConnected, "dim"): WHOLE,
@@ -187,20 +206,7 @@ TABLE = {
     (nth.gradient_descent, "X_test"): INPUTS,
     (nth.gradient_descent, "order"): [*ORDERS, (32, MemoryError, "$")],
     (nth.gradient_descent, "loss"): LOSSES,
-    (nth.truncated_hierarchy, "K"): [
-        ([1, 2], TypeError, "must be a dict of kernels"),
-        ({2: K[2]}, TypeError, "must be a dict of kernels"),
-        ({1: K[1]}, TypeError, "must be a dict of kernels"),
-        ({1: jnp.ones(2), 2: K[2]}, ValueError, r"\[1\] must have shape \(3"),
-        ({1: K[1], 2: jnp.ones((2, 3))}, ValueError, r"\[2\] must have a row for every"),
-        ({1: K[1], 2: NAN}, ValueError, r"\[2\] must be finite"),
-        ({1: K[1], 2: jnp.ones(3)}, ValueError, r"\[2\] must have shape"),
-        ({1: K[1], 2: jnp.triu(jnp.ones((3, 3)))}, ValueError, r"\[2\] must be symmetric"),
-        ({1: jnp.ones((3, 2)), 2: K[2]}, ValueError, r"\[2\] must have shape"),
-        ({**K, "a": K[2]}, TypeError, "whose keys are their orders"),
-        ({1: None, 2: K[2]}, TypeError, r"\[1\] must"),
-        ({1: K[1], 2: jnp.eye(3, dtype=int)}, TypeError, r"\[2\] must hold floats"),
-    ],
+    (nth.truncated_hierarchy, "K"): KERNELS,
     (nth.truncated_hierarchy, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
     (nth.truncated_hierarchy, "times"): TIME_POINTS,
     (nth.truncated_hierarchy, "level"): [
@@ -208,11 +214,8 @@ TABLE = {
         (1, ValueError, "at least 2"),
         (3, ValueError, "needs the kernels 1 to 3 in K, 3 is missing"),
     ],
-    (nth.truncated_hierarchy, "method"): [
-        ("series", ValueError, "must be one of"),
-        (np.array(["auto", "tensors"]), ValueError, "must be one of"),
-    ],
-    (nth.truncated_hierarchy, "solver"): [("euler", ValueError, "must be one of")],
+    (nth.truncated_hierarchy, "method"): FORMS,
+    (nth.truncated_hierarchy, "solver"): SOLVERS,
     (nth.truncated_hierarchy, "loss"): LOSSES,
     (nth.truncated_hierarchy, "indicator"): [
         (1, TypeError, "must be True or False"),
@@ -220,6 +223,26 @@ TABLE = {
     ],
     (nth.truncated_hierarchy, "rtol"): TOLERANCES,
     (nth.truncated_hierarchy, "max_steps"): STEP_COUNTS,
+    (nth.truncations, "K"): KERNELS,
+    (nth.truncations, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
+    (nth.truncations, "times"): TIME_POINTS,
+    (nth.truncations, "levels"): [
+        (3, ValueError, "must be a list of whole numbers"),
+        ([], ValueError, "must be a list of whole numbers"),
+        ([2, 1], ValueError, "must be at least 2"),
+        ([2, 33], ValueError, "must be at most 32"),
+        ([2.0], TypeError, "must be a whole number"),
+        (["2"], TypeError, "must be a whole number"),
+        ([[2]], ValueError, "must be a list of whole numbers"),
+        ([2, 3], ValueError, "needs the kernels 1 to 3 in K, 3 is missing"),
+        (None, ValueError, "must be a list of whole numbers"),
+        (HUGE, ValueError, "must be a list of whole numbers"),
+    ],
+    (nth.truncations, "method"): FORMS,
+    (nth.truncations, "solver"): SOLVERS,
+    (nth.truncations, "loss"): LOSSES,
+    (nth.truncations, "rtol"): TOLERANCES,
+    (nth.truncations, "max_steps"): STEP_COUNTS,
     (nth.truncated_flow, "model"): MODELS,
     (nth.truncated_flow, "params"): PARAMETERS,
     (nth.truncated_flow, "X"): INPUTS,

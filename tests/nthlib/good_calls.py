@@ -58,6 +58,7 @@ GOOD = {
         "steps": 2,
     },
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
+    nth.truncations: {"K": K, "y": Y, "times": TIMES, "levels": [2]},
     nth.truncated_flow: {
         "model": NET,
         "params": PARAMS,
