@@ -80,14 +80,16 @@ class Equations(NamedTuple):
 _LESS = "fewer times, fewer labellings or a lower level"
 
 
-def check_room(kernel: Array, y: Array, times: Array, size: int, *, implicit: bool) -> None:
-    """Raise ``MemoryError`` when a run from kernels with a state of this size would not fit."""
+def check_room(
+    kernel: Array, y: Array, times: Array, size: int, *, implicit: bool, runs: int
+) -> None:
+    """Raise ``MemoryError`` when runs from kernels with a state of this size would not fit."""
     rows, n = kernel.shape
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
     numbers = len(times) * rows * (n + 2) + 16 * (rows + size)
     if implicit:  # the system's matrix, its factors and a copy of each
         numbers += 4 * (rows + size) ** 2
-    check_memory(kernel.dtype.itemsize * numbers * math.prod(y.shape[1:]), None, _LESS)
+    check_memory(kernel.dtype.itemsize * numbers * runs * math.prod(y.shape[1:]), None, _LESS)
 
 
 def frozen_solution(
@@ -117,15 +119,29 @@ def frozen_solution(
 
 
 def run(
-    solve: Callable[..., Any], settings: Settings, *arguments: Any, started_definite: bool = True
+    solve: Callable[..., Any],
+    settings: Settings,
+    *arguments: Any,
+    levels: Array | None = None,
+    started_definite: bool = True,
 ) -> Solution:
-    """Solve, with a bar and with warnings where the numbers can be looked at."""
+    """Solve, with a bar and with warnings where the numbers can be looked at.
+
+    With ``levels`` there is a solution for each, side by side.
+    """
     shown = settings.show_progress
     solution, stopped = progress.run("truncated hierarchy", solve, *arguments, shown=shown)
     # Called with constants inside a compiled function, the result is traced all the same.
+    if levels is None:
+        if not checks.is_traced(solution):
+            _warn(solution, np.asarray(stopped), settings, started_definite)
+        return with_output_axes(solution, settings.outputs)
     if not checks.is_traced(solution):
-        _warn(solution, np.asarray(stopped), settings, started_definite)
-    return with_output_axes(solution, settings.outputs)
+        every = jax.tree.map(np.asarray, (solution, stopped))
+        for i, level in enumerate(levels.tolist()):
+            of_level, end = jax.tree.map(lambda leaf, i=i: leaf[i], every)
+            _warn(of_level, end, settings._replace(level=level), started_definite)
+    return with_output_axes(solution, settings.outputs, first=2)
 
 
 def _warn_of_overflow(until: Any, times: Array, *found: Array) -> None:
@@ -263,13 +279,13 @@ def _on_training_rows(matrix: Array, values: Array) -> Array:
     return jnp.concatenate([matrix @ values[:n], values[n:]])
 
 
-def with_output_axes(solution: Solution, outputs: int | None) -> Solution:
-    """The solution with its flat axes split into samples and outputs."""
+def with_output_axes(solution: Solution, outputs: int | None, first: int = 1) -> Solution:
+    """The solution with its flat axes, from the ``first``, split into samples and outputs."""
     return replace(
         solution,
-        predictions=split_axes(solution.predictions, [1], outputs),
-        kernel=split_axes(solution.kernel, [1, 2], outputs),
-        error_indicator=split_axes(solution.error_indicator, [1], outputs),
+        predictions=split_axes(solution.predictions, [first], outputs),
+        kernel=split_axes(solution.kernel, [first, first + 1], outputs),
+        error_indicator=split_axes(solution.error_indicator, [first], outputs),
     )
 
 
