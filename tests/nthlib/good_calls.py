@@ -36,7 +36,11 @@ def cell(case):
 
 GOOD = {
     nth.FullyConnected: {"dim": 3, "width": 4, "depth": 2},
+    nth.subnetwork: {"net": NET, "params": PARAMS, "width": 2},
     nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
+    nth.ntk: {"model": NET, "params": PARAMS, "X1": X, "X2": X[:2]},
+    nth.ntk_operator: {"model": NET, "params": PARAMS, "X": X},
+    nth.antisymmetric: {"model": NET, "params": PARAMS},
     nth.layer_kernels: {"net": NET, "params": PARAMS, "X": X},
     nth.limit_kernel: {"net": NET, "X": X},
     nth.limit_kernel_estimate: {
@@ -57,6 +61,7 @@ GOOD = {
         "steps": 2,
     },
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
+    nth.truncations: {"K": K, "y": Y, "times": TIMES, "levels": [2]},
     nth.truncated_flow: {
         "model": NET,
         "params": PARAMS,

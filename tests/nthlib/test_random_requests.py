@@ -149,12 +149,20 @@ ODD = {
         "dim": WHOLE, "width": WHOLE, "depth": WHOLE, "sigma_w": REAL, "sigma_a": REAL,
         "activation": JUNK | st.sampled_from([jnp.sin, jnp.sum, len, jax.nn.softmax, jnp.log]),
     },
+    nth.subnetwork: {"net": MODELS, "params": PARAMETERS, "width": COUNTS},
     nth.kernels: {
         "model": MODELS, "params": PARAMETERS, "X": POINTS, "X_test": POINTS, "order": ORDERS,
         "method": CHOICES, "memory_limit": LIMITS,
     },
+    nth.ntk: {
+        "model": MODELS, "params": PARAMETERS, "X1": POINTS, "X2": POINTS, "block": COUNTS,
+        "outputs": CHOICES | st.sampled_from(["full", "trace", "diagonal"]),
+        "memory_limit": LIMITS,
+    },
+    nth.ntk_operator: {"model": MODELS, "params": PARAMETERS, "X": POINTS},
+    nth.antisymmetric: {"model": MODELS, "params": PARAMETERS},
     nth.layer_kernels: {"net": MODELS, "params": PARAMETERS, "X": POINTS},
-    nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS, "key": KEYS},
+    nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS},
     nth.gradient_flow: TRAINING | SOLVER | {"X_test": POINTS, "order": ORDERS},
     nth.gradient_descent: TRAINING
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},
@@ -162,6 +170,11 @@ ODD = {
     | {
         "K": KERNELS, "y": LABELS | arrays(3, 2), "level": ORDERS, "method": CHOICES,
         "solver": CHOICES, "loss": LOSSES, "indicator": FLAGS,
+    },
+    nth.truncations: SOLVER
+    | {
+        "K": KERNELS, "y": LABELS | arrays(3, 2), "levels": LISTS, "method": CHOICES,
+        "solver": CHOICES, "loss": LOSSES,
     },
     nth.truncated_flow: TRAINING
     | SOLVER
@@ -261,7 +274,10 @@ def _check_solution(solution, said):
 
 
 def _check_result(function, result, said):
-    if isinstance(result, (nth.Flow, nth.Solution)):
+    if function is nth.truncations:
+        for i in range(len(result.times)):
+            _check_solution(jax.tree.map(lambda leaf, i=i: leaf[i], result), said)
+    elif isinstance(result, (nth.Flow, nth.Solution)):
         _check_solution(result, said)
     elif function is nth.fit_exponent:
         assert _finite(vars(result))

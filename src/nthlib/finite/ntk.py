@@ -15,13 +15,13 @@ from nthlib import checks
 from nthlib.compilation import compiled, shape_of
 from nthlib.finite.blocks import Blocks, Sizes, in_blocks, parameter_count, sizes
 from nthlib.finite.closed_forms import layer_kernel_matrices
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.finite.lie import tangent_kernel
 from nthlib.finite.passes import states
 from nthlib.memory import bytes_allowed, check_memory
 from nthlib.model import check_model
 from nthlib.network import FullyConnected, Parameters, has_closed_forms
 from nthlib.outputs import Model
+from nthlib.spelling import spelled
 
 Outputs = Literal["full", "trace", "diagonal"]
 
@@ -30,6 +30,7 @@ _NAMES = ("X1", "X2")
 _VECTORS_AT_ONCE = 16
 
 
+@spelled
 def ntk(
     model: Model,
     params: PyTree,
@@ -84,7 +85,7 @@ def ntk(
     check_memory(needed, memory_limit, "fewer samples, a smaller block or float32")
     kept = "full" if count is None else outputs
     kernel, finite = compiled(_kernel, model, kept, blocks)(params, X1, X2)
-    warn_unless_finite(finite, "the tangent kernel", "X1, X2 or params are")
+    checks.warn_unless_finite(finite, "the tangent kernel", "X1, X2 or params are")
     if count is None or outputs != "full":
         return kernel
     return kernel.reshape(len(sets[0]), count, len(sets[1]), count)
@@ -152,7 +153,7 @@ def _planned(
     columns = count if outputs == "full" else 1
     size: Sizes | _ClosedSizes
     if has_closed_forms(model):
-        size = _ClosedSizes(len(X2), len(X1), 4 * model.width * model.depth)
+        size = _ClosedSizes(len(X2), len(X1), 4 * model.width * model.depth, 2 * model.depth + 1)
     else:
         size = sizes(model, params, X2, len(X1), 2, columns)
     if block is None:
@@ -163,16 +164,20 @@ def _planned(
 
 
 class _ClosedSizes(NamedTuple):
-    """As :class:`Sizes`, for closed forms: ``kept`` are the states of an input."""
+    """As :class:`Sizes`, for closed forms: ``kept`` are the states of an input.
+
+    Of ``grams`` matrices the kernel is made, and the compiler may hold all at once.
+    """
 
     directions: int
     rows: int
     kept: int
+    grams: int
 
     def needed(self, blocks: Blocks) -> int:
-        """States of both blocks, two Gram matrices of them, and what all columns give."""
+        """States of both blocks, their Gram matrices, and what all columns give."""
         columns, rows = blocks
-        return (columns + rows) * self.kept + rows * (2 * columns + self.directions)
+        return (columns + rows) * self.kept + rows * (self.grams * columns + self.directions)
 
     def within(self, room: int) -> Blocks:
         """Everything where it fits; else square blocks, the largest that fit, or of one."""
@@ -180,7 +185,8 @@ class _ClosedSizes(NamedTuple):
         if self.needed(whole) <= room:
             return whole
         half = self.kept + self.directions / 2
-        side = max(1, int((math.sqrt(half**2 + 2 * max(room, 0)) - half) / 2))
+        side = int((math.sqrt(half**2 + self.grams * max(room, 0)) - half) / self.grams)
+        side = max(1, side)
         return Blocks(min(side, self.directions), min(side, self.rows))
 
 
@@ -188,6 +194,7 @@ def _itemsize(params: PyTree, *sets: Array) -> int:
     return max(4, jnp.result_type(*sets, *jax.tree.leaves(params)).itemsize)
 
 
+@spelled
 def ntk_operator(model: Model, params: PyTree, X: Array) -> LinearOperator:
     """The tangent kernel K^(2) of a set of inputs as v ↦ K v, for sets whose matrix does not fit.
 
@@ -233,7 +240,9 @@ def ntk_operator(model: Model, params: PyTree, X: Array) -> LinearOperator:
     def apply(vectors: Any) -> np.ndarray:
         vectors = jnp.asarray(vectors, output.dtype)
         found = np.asarray(product(vectors.reshape(output.size, -1).T).T)
-        warn_unless_finite(np.isfinite(found).all(), "the products", "X, params or vectors are")
+        checks.warn_unless_finite(
+            np.isfinite(found).all(), "the products", "X, params or vectors are"
+        )
         return found.reshape(vectors.shape)
 
     return LinearOperator(
