@@ -19,7 +19,6 @@ from nthbook.pages.downloads import publish_downloads
 from nthbook.pages.written import UnknownPieceError
 from nthbook.share.repository import Repository
 from nthbook.site.check import site_defects
-from nthbook.site.formulas import MATHJAX
 from nthbook.site.mathjax import MathJaxError, install_mathjax
 from nthbook.site.stage import StagingError, stage_book
 
@@ -101,7 +100,7 @@ def _run_jupyter_book(book: Book, lock: int, mathjax: Path) -> Path:
         **os.environ,
         "PYTHONWARNINGS": "ignore",
         "NO_COLOR": "1",
-        MATHJAX: str(mathjax),
+        "NODE_PATH": str(mathjax.parent),
     }
     done = subprocess.run(
         command,
@@ -162,7 +161,7 @@ def _fingerprint(book: Book) -> str:
     """What the cached reading of all pages depends on, besides the pages themselves."""
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(book.staged_dir.rglob("*")):
-        if path.suffix in (".yml", ".bib"):
+        if path.suffix in (".yml", ".bib", ".py"):
             digest.update(path.read_bytes())
         elif path.suffix in (".md", ".ipynb"):
             digest.update(b"\n".join([path.name.encode(), *_OUTLINE.findall(path.read_bytes())]))

@@ -1,6 +1,5 @@
 // Renders formulas on behalf of formulas.py: JSON on stdin, JSON on stdout.
 // MathJax's own loader for Node is used, with the components that a browser would load.
-const [, , mathjax] = process.argv;
 const { settings, fonts, items } = JSON.parse(require("fs").readFileSync(0, "utf8"));
 
 // Notes of MathJax to itself, and what a page says once in its style sheet.
@@ -16,7 +15,7 @@ function refuse(_, error) {
   throw error;
 }
 
-require(`${mathjax}/es5/node-main.js`)
+require("mathjax/es5/node-main.js")
   .init({
     loader: { load: ["input/tex", "output/chtml", "a11y/assistive-mml"] },
     // an unknown command is an error, and no text in red

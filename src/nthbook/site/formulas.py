@@ -1,12 +1,10 @@
 """A Sphinx extension: formulas are rendered once, by MathJax, when the site is built.
 
 So a page shows them without a script, and a formula that MathJax cannot read fails the
-build, with its line in the source, instead of a reader.
+build, with its line in the source, instead of a reader. ``NODE_PATH`` leads to MathJax.
 """
 
-import html
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +19,6 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-MATHJAX = "NTH_MATHJAX"  # the environment variable that names the installed package
 STYLE = "mathjax/formulas.css"
 _PROGRAM = Path(__file__).with_name("formulas.cjs")
 _PUNCTUATION = ".,;:!?)"
@@ -74,7 +71,7 @@ def _render(
         "items": formulas,
     }
     done = run_node(
-        [str(_PROGRAM), os.environ[MATHJAX]],
+        [str(_PROGRAM)],
         return_completed_process=True,
         input=json.dumps(request),
         capture_output=True,

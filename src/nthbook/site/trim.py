@@ -41,15 +41,13 @@ def _lighten(
 class FiguresAsWebP(ImageConverter):
     """Sphinx's conversion of images, for some that a browser could show as they are."""
 
-    conversion_rules = [("image/png", "image/webp")]
-
     def match(self, node: nodes.image) -> bool:
         """Whether it is a PNG of the site's own."""
         return self.app.builder.format == "html" and "image/png" in self.guess_mimetypes(node)
 
     def get_conversion_rule(self, _node: nodes.image) -> tuple[str, str]:
         """The one rule."""
-        return self.conversion_rules[0]
+        return "image/png", "image/webp"
 
     def convert(self, _from: str, _to: str) -> bool:
         """Write the figure anew where it is newer than what is there."""
