@@ -24,6 +24,7 @@ from nthbook.site.stage import StagingError, stage_book
 
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 _SHOWN_LINES = 60
+_EXTENSIONS = Path(__file__).parent
 # Notes of Sphinx to itself, and the icons as a script, which no page loads.
 _LEFT_OUT = (".buildinfo", "all.min.js*")
 
@@ -160,6 +161,9 @@ def _restore(html: Path) -> None:
 def _fingerprint(book: Book) -> str:
     """What the cached reading of all pages depends on, besides the pages themselves."""
     digest = hashlib.sha256(sys.version.encode())
+    own = (path for path in _EXTENSIONS.rglob("*") if path.suffix in (".py", ".cjs", ".html"))
+    for path in (*sorted(own), book.root / "package-lock.json"):
+        digest.update(path.read_bytes())
     for path in sorted(book.staged_dir.rglob("*")):
         if path.suffix in (".yml", ".bib", ".py"):
             digest.update(path.read_bytes())

@@ -142,7 +142,8 @@ class KeepPunctuation(SphinxPostTransform):
                 continue
             rest = follows.astext().lstrip(_PUNCTUATION)
             if mark := follows.astext().removesuffix(rest):
-                follows.parent.replace(follows, nodes.Text(rest))
-                together = nodes.inline(classes=["nth-together"])
-                formula.replace_self(together)
+                parent, together = formula.parent, nodes.inline(classes=["nth-together"])
+                place = parent.index(formula)
+                parent[place] = together
+                parent[place + 1] = nodes.Text(rest)
                 together += [formula, nodes.Text(mark)]

@@ -27,6 +27,7 @@ from small_book import (
     example_record,
 )
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 from visits import ARGUMENTS, SIZES, Visit
 
 from nthbook.book import Book
@@ -83,7 +84,8 @@ def sphinx_page(tmp_path, node, monkeypatch):
         settings |= {"extensions": ["myst_parser", *extensions], "root_doc": "page"}
         settings["myst_enable_extensions"] = ["amsmath", "dollarmath"]
         said, built = io.StringIO(), tmp_path / "built"
-        with warnings.catch_warnings(action="ignore"):  # of Sphinx's own dependencies
+        # Nothing of an application stays for the next one; warnings are of Sphinx's dependencies.
+        with docutils_namespace(), warnings.catch_warnings(action="ignore"):
             app = Sphinx(tmp_path, None, built, built / "read", "html", settings, None, said)
             app.build()
         return (built / "page.html").read_text(), said.getvalue()

@@ -48,9 +48,10 @@ def test_a_formula_that_cannot_be_read_is_named_with_its_line(rendered, tex):
 
 
 def test_punctuation_stays_with_a_short_formula(rendered):
-    text, _ = rendered(f"even $p$. And ${'+'.join('a' * 40)}$, too")
+    text, _ = rendered(f"${'+'.join('a' * 40)}$. And even $p$. And")
     assert text.count('<span class="nth-together"><span class="math') == 1
     assert "</span>.</span> And" in text
+    assert "</span>. And even" in text
 
 
 def test_a_link_that_shows_a_formula_alone_has_a_name(rendered):
