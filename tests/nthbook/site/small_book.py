@@ -128,7 +128,9 @@ def example_notebook() -> nbformat.NotebookNode:
     new = nbformat.v4
     figure = new.new_output("display_data", {"image/png": _figure(), "text/plain": "<Figure>"})
     wide = new.new_output("stream", name="stdout", text="number " * 60)
-    code = new.new_code_cell("import nthlib as nth\nplot()", outputs=[figure, wide, _verdict_output(SLOPE, CONTROL)])
+    code = new.new_code_cell(
+        "import nthlib as nth\nplot()", outputs=[figure, wide, _verdict_output(SLOPE, CONTROL)]
+    )
     code.metadata["mystnb"] = {"image": {"alt": "A line that falls"}}
     cells = [new.new_markdown_cell(CHAPTER), code, new.new_markdown_cell(EXERCISES)]
     for number, cell in enumerate(cells):
