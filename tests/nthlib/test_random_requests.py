@@ -80,6 +80,7 @@ ORDERS = st.sampled_from([1, 2, 3]) | WHOLE
 REAL = JUNK | st.sampled_from(
     [0, 0.0, -1.0, True, 1e-300, 1e300, 0.5, np.float32(0.5), jnp.array(0.5), 10**200, 1]
 )
+MEASURED = JUNK | REAL | arrays() | st.lists(REAL, min_size=3, max_size=3)
 COUNTS = st.sampled_from([1, 3, 10**6, 10**12, 10**30]) | WHOLE
 LIMITS = st.sampled_from([1, 50, 10**9, 10**30]) | WHOLE
 TOLERANCES = JUNK | st.sampled_from([0.0, -1.0, 1.0, 2.0, 1e-300, 1e-400, True, "1e-8"])
@@ -219,7 +220,7 @@ WARNINGS = (
     "single precision",
     "is not registered",
     "is accurate to about",
-    "measured must be a fit",
+    "must be a fit, a number",
 )
 
 
