@@ -30,7 +30,7 @@ def unit_rows(n, dim, seed=0):
 
 def network(depth=2, width=7, dim=3, activation=jnp.tanh, sigma_w=1.3, sigma_a=0.8, seed=0):
     """A network with parameters drawn by NumPy: independent of ``init``, and nothing compiles."""
-    net = nth.FullyConnected(dim, width, depth, activation, sigma_w, sigma_a)
+    net = nth.FullyConnected(dim, width, depth, activation, sigma_w=sigma_w, sigma_a=sigma_a)
     normal = np.random.default_rng(seed).normal
     weights = [sigma_w * normal(size=(width, n)) for n in [dim] + [width] * (depth - 1)]
     readout = sigma_a * normal(size=width)

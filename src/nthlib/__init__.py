@@ -3,15 +3,20 @@
 The public names are those below and nothing else.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from nthlib.activations import erf, relu
 from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
+from nthlib.doubling import antisymmetric
 from nthlib.dynamics.descent import gradient_descent
 from nthlib.dynamics.flow import Flow, gradient_flow
 from nthlib.finite.kernels import kernels, layer_kernels
+from nthlib.finite.ntk import ntk, ntk_operator
 from nthlib.idle import subnetwork
 from nthlib.infinite.higher import LimitEstimate
 from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
+from nthlib.spelling import no_such_name
 from nthlib.sweeps.cells import run_cells
 from nthlib.sweeps.scaling import ExponentFit, fit_exponent, sweep
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy, truncations
@@ -24,7 +29,10 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "subnetwork",
     "erf",
     "relu",
+    "antisymmetric",
     "kernels",
+    "ntk",
+    "ntk_operator",
     "layer_kernels",
     "limit_kernel",
     "limit_kernel_estimate",
@@ -48,6 +56,12 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "ExponentFit",
     "InputReport",
 ]
+
+
+if not TYPE_CHECKING:  # a checker would otherwise take any misspelt name for a public one
+
+    def __getattr__(name: str) -> Any:
+        raise no_such_name(__name__, name, __all__)
 
 
 def __dir__() -> list[str]:

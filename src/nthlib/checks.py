@@ -4,8 +4,11 @@ Every function takes the argument's name, so that the message can name it. Check
 values are skipped for arrays that JAX is tracing; checks on shapes never are.
 """
 
+import inspect
 import math
 import numbers
+import os
+import warnings
 from typing import Any
 
 import jax
@@ -15,6 +18,7 @@ from jaxtyping import Array
 
 # An array has at most this many axes in NumPy 1, and a kernel has as many as its order.
 _HIGHEST_ORDER = 32
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def is_traced(*trees: Any) -> bool:
@@ -136,22 +140,24 @@ def is_finite(array: Any) -> bool:
     return is_traced(array) or bool(np.isfinite(np.asarray(array)).all())
 
 
-def inputs(X: Any, X_test: Any, dim: int | None) -> tuple[Array, Array | None]:
+def inputs(
+    X: Any, X_test: Any, dim: int | None, *, names: tuple[str, str] = ("X", "X_test")
+) -> tuple[Array, Array | None]:
     """Check the training inputs (n, dim) and the test inputs, which must match them.
 
     For a model other than ``FullyConnected`` (``dim`` None) an input may have any shape,
     as long as the samples run along the first axis.
     """
-    X = _as_array("X", X)
+    X = _as_array(names[0], X)
     shape: tuple[int | None, ...] = (None, dim)
     if dim is None:
         if X.ndim < 1:
-            raise ValueError("X must have the samples along its first axis, got a scalar")
+            raise ValueError(f"{names[0]} must have the samples along its first axis, got a scalar")
         shape = (None,) * X.ndim
-    X = floating_array("X", X, shape)
+    X = floating_array(names[0], X, shape)
     if X_test is None:
         return X, None
-    return X, floating_array("X_test", X_test, (None, *X.shape[1:]))
+    return X, floating_array(names[1], X_test, (None, *X.shape[1:]))
 
 
 def time_points(times: Any, dtype: Any) -> Array:
@@ -221,6 +227,23 @@ def coinciding_inputs(X: Any) -> tuple[int, int] | None:
     if repeated.size == 0:
         return None
     return int(first[inverse[repeated[0]]]), int(repeated[0])
+
+
+def warn(message: str) -> None:
+    """Issue a ``UserWarning`` that points at the line by which the library was called."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def warn_unless_finite(finite: Any, what: str, large: str) -> None:
+    """Warn of numbers that overflowed; not while tracing."""
+    if not is_traced(finite) and not finite:
+        warn(
+            f"{what} hold NaN or infinity: {large} too large for the precision, or a derivative "
+            "does not exist there"
+        )
 
 
 def axes(thing: Any) -> int:

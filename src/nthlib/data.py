@@ -10,16 +10,17 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import checks
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.memory import check_memory
 from nthlib.network import FullyConnected
+from nthlib.spelling import spelled
 
 _EXHAUSTIVE_SUBSETS = 20_000
 _COINCIDE = 1e-7
 
 
+@spelled
 def sphere(
-    key: PRNGKeyArray, n: int, dim: int, smallest_singular_value: float | None = None
+    key: PRNGKeyArray, n: int, dim: int, *, smallest_singular_value: float | None = None
 ) -> Float[Array, "n dim"]:
     """Draw n points on the unit sphere of R^dim.
 
@@ -69,16 +70,17 @@ def sphere(
     return (left * moved[None]) @ right
 
 
+@spelled
 def teacher_labels(
-    teacher: FullyConnected, key: PRNGKeyArray, X: Float[Array, "N d"]
+    key: PRNGKeyArray, teacher: FullyConnected, X: Float[Array, "N d"]
 ) -> Float[Array, " N"]:
     """The outputs of a network drawn from ``key``, with mean zero and variance one over X.
 
     Pass training and test inputs together, so that both are scaled alike.
 
     Args:
+        key: a random key, from which the teacher's parameters are drawn.
         teacher: the network whose outputs are the labels.
-        key: a random key, from which its parameters are drawn.
         X: inputs (N, d), at least two.
 
     Returns:
@@ -93,7 +95,7 @@ def teacher_labels(
 
     >>> import jax, nthlib as nth
     >>> X = nth.sphere(jax.random.key(0), n=20, dim=4)
-    >>> y = nth.teacher_labels(nth.FullyConnected(4, 64, 1), jax.random.key(1), X)
+    >>> y = nth.teacher_labels(jax.random.key(1), nth.FullyConnected(4, 64, 1), X)
     >>> y.shape
     (20,)
     """
@@ -105,16 +107,18 @@ def teacher_labels(
     units = (len(X) + teacher.dim + (teacher.depth - 1) * teacher.width + 1) * teacher.width
     check_memory(8 * 2 * units, None, "a smaller teacher or fewer inputs")
     outputs = teacher(teacher.init(key, X.dtype), X)
-    warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
+    checks.warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
     spread = outputs.std()
     if not checks.is_traced(spread) and spread <= _COINCIDE * jnp.abs(outputs).max():
         raise ValueError("X must hold inputs to which the teacher gives different outputs")
     return (outputs - outputs.mean()) / spread
 
 
+@spelled
 def digits(
     labels: str | tuple[int, int] = "parity",
     n: int | None = None,
+    *,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Float[Array, "n 64"], Float[Array, " n"]]:
     """Real handwritten digits with labels ±1: scikit-learn's 1,797 images of 8 × 8 pixels.
@@ -240,6 +244,7 @@ class InputReport:
         return "\n".join(lines)
 
 
+@spelled
 def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     """Measure Assumption 2.2 (Huang and Yau 2020) on the inputs, for kernels up to ``order``.
 

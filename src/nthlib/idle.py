@@ -6,8 +6,10 @@ from jaxtyping import Array, Int
 from nthlib import checks
 from nthlib.model import check_leaves
 from nthlib.network import FullyConnected, Parameters, has_closed_forms
+from nthlib.spelling import spelled
 
 
+@spelled
 def subnetwork(net: FullyConnected, params: Parameters, width: int | Int[Array, ""]) -> Parameters:
     """The network of the first ``width`` units of every hidden layer, for the same ``net``.
 

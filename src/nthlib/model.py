@@ -6,7 +6,7 @@ together: both are of one function only if no row's output depends on the others
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -38,20 +38,22 @@ _FLAX_COLLECTIONS = frozenset(("cache", "intermediates", "perturbations"))
 _STATISTICS_TYPES = frozenset(("BatchStat", "Cache", "Intermediate", "StateIndex"))
 
 
-def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = None) -> int | None:
+def check_model(
+    model: Model,
+    params: PyTree,
+    X: Array,
+    X_test: Array | None = None,
+    *,
+    names: tuple[str, str] = ("X", "X_test"),
+) -> int | None:
     """Raise unless ``model(params, X)`` gives real numbers for every sample, from its row alone.
 
     Returns the number C of outputs when the model returns (N, C), None when it returns (N,).
+    ``names``: what the caller calls the two sets of inputs.
     """
-    if not callable(model):
-        raise TypeError(
-            f"model must be a callable (params, X) -> (N,) or (N, C), got {checks.describe(model)}"
-        )
+    check_params(model, params)
     if has_closed_forms(model):
-        check_leaves(params)
-        model.check_params(params)
         return None
-    _check_trained(params)
     shape = _output_shape(model, params, X, len(X))
     one = _output_shape(model, params, jax.ShapeDtypeStruct((1, *X.shape[1:]), X.dtype), 1)
     if one[1:] != shape[1:]:
@@ -60,8 +62,21 @@ def check_model(model: Model, params: PyTree, X: Array, X_test: Array | None = N
         )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
     if len(everything) > 1:
-        _check_rows_apart(model, params, everything, len(X))
+        _check_rows_apart(model, params, everything, functools.partial(_row, names, len(X)))
     return shape[1] if len(shape) == 2 else None
+
+
+def check_params(model: Model, params: PyTree) -> None:
+    """Raise unless ``model`` is callable and ``params`` are what an optimiser would train of it."""
+    if not callable(model):
+        raise TypeError(
+            f"model must be a callable (params, X) -> (N,) or (N, C), got {checks.describe(model)}"
+        )
+    if has_closed_forms(model):
+        check_leaves(params)
+        model.check_params(params)
+    else:
+        _check_trained(params)
 
 
 def undifferentiated(name: str, arguments: Any) -> Any:
@@ -173,14 +188,14 @@ def _output_shape(model: Model, params: PyTree, X: Any, rows: int) -> Any:
     return shape
 
 
-def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
+def _check_rows_apart(model: Model, params: PyTree, X: Array, name: Callable[[int], str]) -> None:
     """Raise when some row's output is not the same alone, among the rows, and in another order.
 
     At the given parameters and at others: what a zero weight hides now, its derivative sees.
     In a compiled function, where the given ones have no values, others stand in for them.
     """
     if checks.is_traced(params, X):
-        _check_stand_ins(model, params, X, n)
+        _check_stand_ins(model, params, X, name)
         return
     at_once, look = len(X), compiled(_in_company, model)
     if 3 * numbers_of(model, params, X) > _NUMBERS_AT_ONCE:
@@ -191,10 +206,10 @@ def _check_rows_apart(model: Model, params: PyTree, X: Array, n: int) -> None:
         found = look(params, X if at_once >= len(X) else X[first : first + at_once])
         if checks.is_traced(found):  # constants inside a compiled function
             return
-        _compare(np.asarray(found[0]), np.asarray(found[1]), first, n)
+        _compare(np.asarray(found[0]), np.asarray(found[1]), first, name)
 
 
-def _check_stand_ins(model: Model, params: PyTree, X: Array, n: int) -> None:
+def _check_stand_ins(model: Model, params: PyTree, X: Array, name: Callable[[int], str]) -> None:
     """The same for values of one's own, if the model closes over none that are traced."""
 
     def stand_in(leaf: Any) -> Array:
@@ -212,7 +227,7 @@ def _check_stand_ins(model: Model, params: PyTree, X: Array, n: int) -> None:
     except (jax.errors.JAXTypeError, TypeError, ValueError):  # it closes over what is traced
         return
     if not checks.is_traced(found):
-        _compare(np.asarray(found[0]), np.asarray(found[1]), 0, n)
+        _compare(np.asarray(found[0]), np.asarray(found[1]), 0, name)
 
 
 def _in_company(model: Model, params: PyTree, X: Array) -> tuple[Array, Array]:
@@ -242,7 +257,7 @@ def _two_points(params: PyTree) -> PyTree:
     return jax.tree.map(pair, params)
 
 
-def _compare(alone: np.ndarray, joined: np.ndarray, first: int, n: int) -> None:
+def _compare(alone: np.ndarray, joined: np.ndarray, first: int, name: Callable[[int], str]) -> None:
     dtype = alone.dtype
     alone, joined = alone.astype(np.float64), joined.astype(np.float64)
     both = np.broadcast_arrays(alone[:, None], joined)
@@ -259,7 +274,7 @@ def _compare(alone: np.ndarray, joined: np.ndarray, first: int, n: int) -> None:
         return
     point, company, output = np.argwhere(apart[:, :, rows[0]])[0]
     where = "" if point == 0 else " (at parameters moved by half)"
-    names = [_row(first + row, n) for row in rows[:3]]
+    names = [name(first + row) for row in rows[:3]]
     more = f" and {rows.size - 3} more" if rows.size > 3 else ""
     raise ValueError(
         "model must compute each output from its own row of X alone, but it mixes samples: "
@@ -269,5 +284,5 @@ def _compare(alone: np.ndarray, joined: np.ndarray, first: int, n: int) -> None:
     )
 
 
-def _row(row: int, n: int) -> str:
-    return f"row {row} of X" if row < n else f"row {row - n} of X_test"
+def _row(names: tuple[str, str], n: int, row: int) -> str:
+    return f"row {row} of {names[0]}" if row < n else f"row {row - n} of {names[1]}"

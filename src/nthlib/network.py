@@ -1,7 +1,7 @@
 """The fully connected network of the paper, with its normalisation and initialisation."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -10,6 +10,7 @@ from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray
 
 from nthlib import checks
 from nthlib.activations import Activation, require_elementwise
+from nthlib.spelling import spelled
 
 
 class Parameters(NamedTuple):
@@ -30,6 +31,7 @@ class Parameters(NamedTuple):
     gains: Float[Array, " m"] | None = None
 
 
+@spelled
 @dataclass(frozen=True)
 class FullyConnected:
     """A network without biases: x^(ℓ) = σ(W^(ℓ) x^(ℓ−1)) / √m, f = a · x^(H).
@@ -62,8 +64,8 @@ class FullyConnected:
     width: int
     depth: int
     activation: Activation = jnp.tanh
-    sigma_w: float = 1.0
-    sigma_a: float = 1.0
+    sigma_w: float = field(default=1.0, kw_only=True)
+    sigma_a: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("dim", "width", "depth"):

@@ -124,20 +124,6 @@ def restored(monkeypatch):
     by_default.__defaults__[0][0] = 1.0
 
 
-@pytest.fixture
-def compilations():
-    """The names of what JAX compiles while the test runs."""
-    seen = []
-
-    def listen(event, duration, **_):
-        if event.endswith("backend_compile_duration"):
-            seen.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield seen
-    jax.monitoring.unregister_event_duration_listener(listen)
-
-
 @pytest.mark.parametrize("name", cases())
 def test_a_change_of_what_a_model_reaches_is_seen(name):
     model, change = cases()[name]

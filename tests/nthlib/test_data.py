@@ -34,7 +34,9 @@ def test_a_uniform_draw_has_unit_rows_and_no_direction():
 
 
 def test_draws_depend_on_the_key_alone():
-    first, again, other = (nth.sphere(jax.random.key(k), 3, 4, 0.5) for k in (1, 1, 2))
+    first, again, other = (
+        nth.sphere(jax.random.key(k), 3, 4, smallest_singular_value=0.5) for k in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
 
@@ -48,11 +50,11 @@ def test_a_single_point_has_only_one_singular_value():
 def test_teacher_labels_are_the_network_s_outputs_standardised():
     X = unit_rows(12, 4)
     teacher = nth.FullyConnected(4, 16, 2)
-    y = np.asarray(nth.teacher_labels(teacher, KEY, X))
+    y = np.asarray(nth.teacher_labels(KEY, teacher, X))
     outputs = np.asarray(teacher(teacher.init(KEY), X))
     np.testing.assert_allclose((y.mean(), y.std()), (0, 1), atol=1e-14)
     np.testing.assert_allclose(y, (outputs - outputs.mean()) / outputs.std(), atol=1e-12)
-    assert nth.teacher_labels(teacher, KEY, X.astype(jnp.float32)).dtype == jnp.float32
+    assert nth.teacher_labels(KEY, teacher, X.astype(jnp.float32)).dtype == jnp.float32
 
 
 def test_digits_are_centred_and_of_length_one():

@@ -436,16 +436,15 @@ class HalfNormal(nth.FullyConnected):
 
 def test_a_derived_class_has_kernels_of_its_own():
     net, params = network(depth=1, width=4, dim=D)
-    fields = (net.dim, net.width, net.depth, net.activation, net.sigma_w, net.sigma_a)
     K = nth.kernels(net, params, X, 3, X_test=X_TEST)
-    for order, values in nth.kernels(Doubled(*fields), params, X, 3, X_test=X_TEST).items():
+    for order, values in nth.kernels(Doubled(**vars(net)), params, X, 3, X_test=X_TEST).items():
         assert relative_difference(values, 2.0**order * K[order]) < 1e-12
-    same = nth.kernels(Renamed(*fields), params, X, 3, method="closed")
+    same = nth.kernels(Renamed(**vars(net)), params, X, 3, method="closed")
     assert relative_difference(same[3], K[3][:N]) < 1e-12
     y, times = jnp.ones(N), jnp.array([0.0, 0.01])
-    flow = nth.gradient_flow(Doubled(*fields), params, X, y, times)
+    flow = nth.gradient_flow(Doubled(**vars(net)), params, X, y, times)
     assert relative_difference(flow.kernels[2][0], 4 * K[2][:N]) < 1e-12
-    cut = nth.truncated_flow(Doubled(*fields), params, X, y, times, 3)
+    cut = nth.truncated_flow(Doubled(**vars(net)), params, X, y, times, 3)
     assert relative_difference(cut.kernel[0], 4 * K[2][:N]) < 1e-12
 
 
@@ -469,7 +468,7 @@ def test_what_is_known_of_the_parent_alone_is_refused_for_a_derived_class():
         with pytest.raises(TypeError, match=f"{type(net).__name__} has its own {method}"):
             nth.limit_kernel(net, X)
         with pytest.raises(TypeError, match=f"{type(net).__name__} has its own {method}"):
-            nth.limit_kernel_estimate(net, X, 4, jax.random.key(0))
+            nth.limit_kernel_estimate(jax.random.key(0), net, X, 4)
 
 
 # Half precision

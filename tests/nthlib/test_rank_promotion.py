@@ -35,6 +35,10 @@ FURTHER = [
     *[(nth.kernels, {"order": order, "X_test": X_TEST}) for order in (3, 4, 5)],
     (nth.kernels, {"order": 3, "X_test": X_TEST, "method": "derivatives"}),
     (nth.kernels, {"model": two_outputs, "order": 3, **OWN}),
+    *[
+        (nth.ntk, {"model": two_outputs, "params": WEIGHTS, "outputs": outputs, "block": 2})
+        for outputs in ("full", "trace", "diagonal")
+    ],
     (nth.limit_kernel, {"net": nth.FullyConnected(3, 4, 2, nth.erf)}),
     (nth.limit_kernel, {"net": nth.FullyConnected(3, 4, 2, nth.relu)}),
     (nth.limit_kernel, {"net": SHALLOW, "X": unit_rows(2, 2), "order": 4}),
@@ -44,8 +48,8 @@ FURTHER = [
     (nth.gradient_descent, {"batch": 2, "key": KEY, "X_test": X_TEST}),
     (nth.gradient_descent, {"model": two_outputs, "y": OUTPUTS, **OWN}),
     *[
-        (nth.truncated_hierarchy, {"K": LARGER, "level": order, **options})
-        for order, options in (
+        (nth.truncated_hierarchy, {"K": LARGER, "level": level, **options})
+        for level, options in (
             (2, {"y": OUTPUTS}),
             (3, {"y": OUTPUTS, "indicator": True}),
             (3, {"method": "tensors", "loss": "logistic"}),

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import inspect
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from nthlib import checks
 from nthlib.memory import check_memory
+from nthlib.spelling import spelled
 from nthlib.sweeps.cells import run_kept
 from nthlib.sweeps.independence import check_keys, depends, numpy_state
 
@@ -32,6 +32,7 @@ _STATISTICS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+@spelled
 def sweep(
     measure: Measure,
     *,
@@ -274,6 +275,7 @@ class ExponentFit:
         return f"exponent {self.slope:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+@spelled
 def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> ExponentFit:
     """The log-log slope in width of a statistic over seeds, with its 95 % interval.
 
@@ -320,7 +322,7 @@ def fit_exponent(table: xr.DataArray, statistic: Statistic = "median") -> Expone
     if not (np.isfinite(samples).all() and (samples > 0).all()):
         raise ValueError("table must hold finite values above 0: a power law has no others")
     if checks.is_single(samples):
-        warnings.warn(f"table was {checks.SINGLE}", UserWarning, stacklevel=2)
+        checks.warn(f"table was {checks.SINGLE}")
     samples = samples.astype(np.float64)
 
     slopes = _line(widths.astype(np.float64))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +18,7 @@ from nthlib.dynamics.frozen import explained_by, factored, in_eigenvectors
 from nthlib.finite.blocks import Blocks
 from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs
+from nthlib.spelling import spelled
 from nthlib.truncation import jet, signature
 from nthlib.truncation.solution import (
     Equations,
@@ -41,6 +41,7 @@ _STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
 _SYMMETRY, _ROUNDINGS = 1e-3, 32
 
 
+@spelled
 def truncated_hierarchy(
     K: Mapping[int, Array],
     y: Float[Array, "n *C_labellings"],
@@ -122,6 +123,7 @@ def truncated_hierarchy(
     return run(solve, settings, K, y, times, started_definite=definite)
 
 
+@spelled
 def truncations(
     K: Mapping[int, Array],
     y: Float[Array, "n *C_labellings"],
@@ -182,6 +184,7 @@ def truncations(
     return run(solve, settings, *arguments, levels=levels, started_definite=given.definite)
 
 
+@spelled
 def truncated_flow(
     model: Model,
     params: PyTree,
@@ -379,20 +382,18 @@ def _checked_kernels(K: Any, level: int | None) -> tuple[int, dict[int, Array], 
 
 
 def _is_semidefinite(kernel: Array, rounding: float) -> bool:
-    """False, with a warning to the caller of the door, when an eigenvalue lies below rounding."""
+    """False, with a warning, when an eigenvalue lies below rounding."""
     if checks.is_traced(kernel):
         return True
     square = np.asarray(kernel, dtype=np.float64)[: kernel.shape[1]]
     eigenvalues = np.linalg.eigvalsh((square + square.T) / 2)
     if eigenvalues[0] >= -explained_by(rounding, len(square)) * eigenvalues[-1]:
         return True
-    warnings.warn(
+    checks.warn(
         "K[2] is not positive semi-definite on the training points: its smallest eigenvalue is "
         f"{eigenvalues[0]:.3g}, its largest {eigenvalues[-1]:.3g}; it is then no kernel of a "
         "network, or was computed in too low a precision, and along that direction the residual "
-        "grows",
-        UserWarning,
-        stacklevel=4,
+        "grows"
     )
     return False
 

@@ -1,7 +1,6 @@
 """The truncated dynamics in whatever form: its solution, its integration, its honest end."""
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -15,7 +14,6 @@ from nthlib import checks, progress
 from nthlib.dynamics import losses
 from nthlib.dynamics.frozen import eigendecomposition, frozen_predictions, zero_within
 from nthlib.dynamics.integrate import Solver, integrate, largest_rms
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.memory import check_memory
 from nthlib.outputs import split_axes
 from nthlib.truncation.signature import Pushed
@@ -147,14 +145,14 @@ def run(
 
 
 def _warn_of_overflow(until: Any, times: Array, *found: Array) -> None:
-    """Warn the caller's caller when a row that was reached holds NaN or infinity all the same."""
+    """Warn when a row that was reached holds NaN or infinity all the same."""
     # Times along the first axis, labellings along the last where there are any.
     reached = np.expand_dims(np.asarray(times), tuple(range(1, 1 + np.ndim(until)))) <= until
     finite = True
     for values in found:
         flat = np.asarray(values).reshape(len(times), -1, *np.shape(until))
         finite &= bool(np.isfinite(flat).all(axis=1)[reached].all())
-    warn_unless_finite(finite, "predictions or kernels", "the initial kernels are", level=5)
+    checks.warn_unless_finite(finite, "predictions or kernels", "the initial kernels are")
 
 
 def _warn(
@@ -162,22 +160,18 @@ def _warn(
 ) -> None:
     until = np.asarray(solution.valid_until)
     if stopped.any():
-        warnings.warn(
+        checks.warn(
             f"the hierarchy truncated at level {settings.level} blows up at t = "
             f"{until[stopped].min():.6g}: later rows are NaN. A truncation is a polynomial in the "
             "residual's history and may leave the network in finite time; take a higher even "
-            "level, a wider network or a shorter time",
-            UserWarning,
-            stacklevel=4,
+            "level, a wider network or a shorter time"
         )
     gave_up = np.isfinite(until) & ~stopped
     if gave_up.any():
-        warnings.warn(
+        checks.warn(
             f"the truncated hierarchy stopped at t = {until[gave_up].min():.6g}, before the last "
             f"of the times; later rows are NaN (raise max_steps, now {settings.max_steps}, or "
-            "lower the times)",
-            UserWarning,
-            stacklevel=4,
+            "lower the times)"
         )
     _warn_of_overflow(until, solution.times, solution.predictions, solution.kernel)
     smallest = np.asarray(solution.smallest_eigenvalue)
@@ -187,12 +181,10 @@ def _warn(
     # A blow-up follows the loss, and says enough; so does a kernel that never was definite.
     if started_definite and lost.any() and not stopped.any():
         first = int(np.argmax(lost.reshape(len(lost), -1).any(axis=1)))
-        warnings.warn(
+        checks.warn(
             f"the truncated kernel is no longer positive definite on the training points at t = "
             f"{float(solution.times[first]):.6g}, where its smallest eigenvalue is "
-            f"{smallest[first].min():.3g}: along that direction the residual grows",
-            UserWarning,
-            stacklevel=4,
+            f"{smallest[first].min():.3g}: along that direction the residual grows"
         )
 
 

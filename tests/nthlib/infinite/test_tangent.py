@@ -73,7 +73,7 @@ def test_linear_networks_have_a_polynomial_limit(depth):
     """σ(x) = x: 𝔎^(2) = σ_w^{2H} (1 + H σ_a²/σ_w²) ⟨x, x'⟩."""
     w, a = 1.2, 0.9
     X = unit_rows(3, 3)
-    net = nth.FullyConnected(3, 1, depth, lambda x: x, w, a)
+    net = nth.FullyConnected(3, 1, depth, lambda x: x, sigma_w=w, sigma_a=a)
     expected = w ** (2 * depth) * (1 + depth * a**2 / w**2) * (X @ X.T)
     np.testing.assert_allclose(nth.limit_kernel(net, X), expected, atol=1e-8)
 
@@ -85,7 +85,7 @@ def test_relu_on_the_diagonal(depth):
     X = jnp.array([[0.6, 0.0], [1.0, 2.0]])
     half = w**2 / 2
     expected = (half**depth + a**2 / 2 * depth * half ** (depth - 1)) * (X**2).sum(axis=1)
-    kernel = nth.limit_kernel(nth.FullyConnected(2, 1, depth, nth.relu, w, a), X)
+    kernel = nth.limit_kernel(nth.FullyConnected(2, 1, depth, nth.relu, sigma_w=w, sigma_a=a), X)
     # The angle of a vector with itself is a square root of rounding, 1e-8, times p / π.
     np.testing.assert_allclose(jnp.diagonal(kernel), expected, rtol=3e-7)
 
@@ -270,7 +270,7 @@ def test_relu_has_no_limit_of_higher_order(activation, order):
         nth.limit_kernel(net, X, order)
     if order % 2 == 0:
         with pytest.raises(ValueError, match=message):
-            nth.limit_kernel_estimate(net, X, order, key, width=2, draws=2)
+            nth.limit_kernel_estimate(key, net, X, order, width=2, draws=2)
     assert nth.limit_kernel(net, X).shape == (2, 2)
 
 
