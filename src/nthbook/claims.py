@@ -89,10 +89,10 @@ class Claim:
 
 @runtime_checkable
 class Interval(Protocol):
-    """An estimate with an interval around it, such as an exponent fit."""
+    """A value with an interval around it, such as a fit or an estimate of ``nthlib``."""
 
     @property
-    def slope(self) -> float:
+    def value(self) -> float:
         """The estimate itself."""
 
     @property
@@ -228,8 +228,8 @@ def judge(
 
     Args:
         claim_id: the ``id`` of a claim in ``book/claims.toml``.
-        measured: an exponent fit (``slope``, ``low``, ``high``), a triple
-            (value, low, high), or one number, which is its own interval.
+        measured: a fit or an estimate (``value``, ``low``, ``high``), a triple of these, or one
+            number, which is its own interval.
         control: True for the claim's control, broken on purpose: it must then not hold.
 
     Returns:
@@ -280,7 +280,7 @@ def _control(claim_id: str, control: Any) -> bool:
 def _is_single(measured: Any) -> bool:
     try:
         if isinstance(measured, Interval):
-            measured = (measured.slope, measured.low, measured.high)
+            measured = (measured.value, measured.low, measured.high)
         numbers = measured if isinstance(measured, Sequence) else [measured]
         dtypes = [number.dtype for number in numbers if hasattr(number, "dtype")]
         return any(dtype.kind == "f" and dtype.itemsize < 8 for dtype in dtypes)
@@ -291,7 +291,7 @@ def _is_single(measured: Any) -> bool:
 def _interval(claim_id: str, measured: Any) -> tuple[float, float, float]:
     try:
         if isinstance(measured, Interval):
-            return float(measured.slope), float(measured.low), float(measured.high)
+            return float(measured.value), float(measured.low), float(measured.high)
         if isinstance(measured, Sequence):
             value, low, high = (float(number) for number in measured)
             return value, low, high

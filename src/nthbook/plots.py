@@ -9,7 +9,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 
-from nthlib.sweeps.scaling import ExponentFit
+from nthlib import Fit
 
 # Okabe and Ito: told apart by colour-blind readers and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -87,7 +87,7 @@ def log_axis_at(ax: Axes, values: Iterable[float]) -> None:
 
 
 def scaling_plot(
-    fit: ExponentFit,
+    fit: Fit,
     *,
     label: str,
     ax: Axes | None = None,
@@ -98,7 +98,7 @@ def scaling_plot(
     """The measured statistic against width, with its intervals, and theory's line beside it.
 
     Args:
-        fit: from ``nthlib.fit_exponent``.
+        fit: from ``nthlib.power_law``.
         label: what was measured; the fitted exponent and its interval are added.
         ax: where to draw; a new figure by default.
         predicted: an exponent to draw as a dashed line through the narrowest width.
@@ -108,11 +108,10 @@ def scaling_plot(
     Returns:
         The axes, with both axes logarithmic and a legend below.
 
-    >>> import matplotlib.pyplot as plt, xarray as xr, nthlib as nth
+    >>> import matplotlib.pyplot as plt, nthlib as nth
     >>> from nthbook import plots
-    >>> table = xr.DataArray([[3.0, 3.1], [1.5, 1.6]], dims=("width", "seed"),
-    ...                      coords={"width": [4, 8]})
-    >>> ax = plots.scaling_plot(nth.fit_exponent(table), label="error", predicted=-1)
+    >>> fit = nth.power_law([4, 8], [[3.0, 3.1], [1.5, 1.6]])
+    >>> ax = plots.scaling_plot(fit, label="error", predicted=-1)
     >>> ax.get_xlabel()
     'width m'
     >>> plt.close(ax.figure)
@@ -122,16 +121,16 @@ def scaling_plot(
     errors = np.stack([fit.values - fit.values_low, fit.values_high - fit.values])
     slope, low, high = (_exponent(value) for value in (fit.slope, fit.low, fit.high))
     text = f"{label}: {slope} [{low}, {high}]"
-    ax.errorbar(fit.widths, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
+    ax.errorbar(fit.x, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):
         if exponent is not None:
-            line = fit.values[0] * (fit.widths / fit.widths[0]) ** exponent
+            line = fit.values[0] * (fit.x / fit.x[0]) ** exponent
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
             # The legend names a line once, however many quantities are drawn with it.
             known = shown in ax.get_legend_handles_labels()[1]
-            ax.plot(fit.widths, line, style, color=THEORY, label=None if known else shown, zorder=1)
+            ax.plot(fit.x, line, style, color=THEORY, label=None if known else shown, zorder=1)
     ax.set_yscale("log")
-    log_axis_at(ax, fit.widths)
+    log_axis_at(ax, fit.x)
     ax.set_xlabel("width m")
     # Below the axes: inside, three measured lines leave no room.
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16))

@@ -14,7 +14,8 @@ from nthlib.infinite.higher import LimitEstimate
 from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
 from nthlib.sweeps.cells import run_cells
-from nthlib.sweeps.scaling import ExponentFit, fit_exponent, sweep
+from nthlib.sweeps.draws import draws
+from nthlib.sweeps.fits import Estimate, Fit, estimate, power_law
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy
 from nthlib.truncation.solution import Solution
 
@@ -35,9 +36,10 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "gradient_descent",
     "truncated_hierarchy",
     "truncated_flow",
-    "sweep",
+    "draws",
     "run_cells",
-    "fit_exponent",
+    "power_law",
+    "estimate",
     "sphere",
     "teacher_labels",
     "digits",
@@ -47,7 +49,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "LimitEstimate",
     "Flow",
     "Solution",
-    "ExponentFit",
+    "Fit",
+    "Estimate",
     "InputReport",
 ]
 

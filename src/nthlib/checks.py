@@ -4,6 +4,7 @@ Every function takes the argument's name, so that the message can name it. Check
 values are skipped for arrays that JAX is tracing; checks on shapes never are.
 """
 
+import inspect
 import math
 import numbers
 from typing import Any
@@ -199,6 +200,18 @@ def random_key(name: str, key: Any) -> None:
         raise TypeError(
             f"{name} must be a random key, one such as jax.random.key(0), got {describe(key)}"
         )
+
+
+def takes(name: str, function: Any, what: str, *arguments: Any, **named: Any) -> None:
+    """Raise ``TypeError`` unless a function can be called so; not every callable tells."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as error:
+        raise TypeError(f"{name} must take {what}: {error}") from error
 
 
 def require(met: bool, sentence: str) -> None:
