@@ -131,7 +131,7 @@ def estimate(
         checks.takes("statistic", statistic, "the arrays and axis", *samples, axis=axis)
     else:
         _check_name(statistic)
-        checks.require(len(samples) == 1, "statistic must be a function, of several arrays")
+        checks.require(len(samples) == 1, "statistic must be a function where values are several arrays")
     value, again = _resampled(statistic, samples, axis, resamples)
     with np.errstate(invalid="ignore"):  # nothing lies between two infinities
         low, high = np.percentile(again, _ENDS, axis=-1)
