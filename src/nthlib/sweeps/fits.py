@@ -2,9 +2,10 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import jax
 import numpy as np
 from jaxtyping import ArrayLike
 
@@ -24,6 +25,7 @@ _STATISTICS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Estimate:
     """A statistic over draws with its 95 % bootstrap interval: numbers, or arrays of one shape.
@@ -51,6 +53,7 @@ class Estimate:
         )
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Fit:
     """A power law value ≈ exp(intercept) · x^slope, fitted to a statistic over draws.
@@ -72,7 +75,7 @@ class Fit:
     values: np.ndarray
     values_low: np.ndarray
     values_high: np.ndarray
-    statistic: str
+    statistic: str = field(metadata={"static": True})
 
     @property
     def value(self) -> float:
@@ -131,7 +134,8 @@ def estimate(
         checks.takes("statistic", statistic, "the arrays and axis", *samples, axis=axis)
     else:
         _check_name(statistic)
-        checks.require(len(samples) == 1, "statistic must be a function where values are several arrays")
+        alone = "statistic must be a function where values are several arrays"
+        checks.require(len(samples) == 1, alone)
     value, again = _resampled(statistic, samples, axis, resamples)
     with np.errstate(invalid="ignore"):  # nothing lies between two infinities
         low, high = np.percentile(again, _ENDS, axis=-1)

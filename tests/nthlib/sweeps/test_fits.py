@@ -1,5 +1,6 @@
 """Fits against synthetic power laws, estimates against plain bootstraps."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -203,6 +204,12 @@ def test_an_estimate_prints_with_its_interval():
     assert (str(single), f"{single:.2f}") == ("0.98 [0.951, 1.01]", "0.98 [0.95, 1.01]")
     several = nth.Estimate(*(np.array([1.0, 2e-5]) * factor for factor in (1, 0.5, 2)))
     assert str(several) == "1 [0.5, 2], 2e-05 [1e-05, 4e-05]"
+
+
+def test_fits_and_estimates_are_trees_of_numbers():
+    fit = jax.tree.map(lambda leaf: 2 * leaf, nth.power_law(WIDTHS, law(-1.0), "rms"))
+    assert (round(fit.value, 12), fit.x[0], fit.statistic) == (-2.0, 32, "rms")
+    assert jax.tree.leaves(nth.Estimate(1.0, 0.5, 2.0)) == [1.0, 0.5, 2.0]
 
 
 @pytest.mark.bad_input
