@@ -110,11 +110,14 @@ ACTIVATIONS = [
         r"must be a function of an array, got an array of shape \(2, 2\)$",
     ),
 ]
-MODELS = [
-    (jnp.sin, TypeError, r"must take \(params, X\)"),
+CALLABLES = [
     (jnp.ones((2, 2)), TypeError, r"must be a callable .* got an array of shape \(2, 2\)$"),
     ("net", TypeError, "must be a callable"),
     (None, TypeError, "must be a callable"),
+]
+MODELS = [
+    *CALLABLES,
+    (jnp.sin, TypeError, r"must take \(params, X\)"),
     (lambda p, Z: Z[:2], ValueError, r"must return shape \(3,\)"),
     (lambda p, Z: Z[:, :, None], ValueError, r"must return shape \(3,\)"),
     (lambda p, Z: (Z[:, 0],), ValueError, "must return shape"),
@@ -140,12 +143,27 @@ TABLE = {
         (np.array(["auto", "closed"]), ValueError, 'must be "auto"'),
     ],
     (nth.kernels, "memory_limit"): [*WHOLE, (50, MemoryError, "of 50 bytes")],
+    (nth.ntk, "model"): MODELS,
+    (nth.ntk, "params"): PARAMETERS,
+    (nth.ntk, "X1"): INPUTS,
+    (nth.ntk, "X2"): INPUTS,
+    (nth.ntk, "outputs"): [
+        ("sum", ValueError, 'must be one of "full", "trace", "diagonal"'),
+        (None, ValueError, "must be one of"),
+    ],
+    (nth.ntk, "block"): WHOLE,
+    (nth.ntk, "memory_limit"): [*WHOLE, (50, MemoryError, "of 50 bytes")],
+    (nth.ntk_operator, "model"): MODELS,
+    (nth.ntk_operator, "params"): PARAMETERS,
+    (nth.ntk_operator, "X"): INPUTS,
+    (nth.antisymmetric, "model"): CALLABLES,
+    (nth.antisymmetric, "params"): PARAMETERS,
     (nth.layer_kernels, "net"): NOT_A_NETWORK,
     (nth.layer_kernels, "params"): PARAMETERS,
     (nth.layer_kernels, "X"): INPUTS,
     (nth.limit_kernel, "net"): NOT_A_NETWORK,
     (nth.limit_kernel, "X"): [*INPUTS, (X.at[1].set(0.0), ValueError, "must not hold a zero")],
-    (nth.limit_kernel, "order"): [*ORDERS, (32, MemoryError, "$")],
+    (nth.limit_kernel, "order"): [*ORDERS, (32, ValueError, "is computed for one hidden layer")],
     (nth.limit_kernel_estimate, "net"): NOT_A_NETWORK,
     (nth.limit_kernel_estimate, "X"): INPUTS,
     (nth.limit_kernel_estimate, "order"): [
@@ -331,7 +349,6 @@ TABLE = {
         (HUGE, ValueError, "must be one of values"),
     ],
     (nth.estimate, "resamples"): [*WHOLE, (10**30, MemoryError, "$")],
-    (nth.limit_kernel, "key"): KEYS,
     (nth.gradient_descent, "key"): [(KEY, ValueError, "is for minibatches: give batch")],
     (nth.sphere, "key"): KEYS,
     (nth.teacher_labels, "key"): KEYS,

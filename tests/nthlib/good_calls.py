@@ -31,6 +31,9 @@ def cell(case):
 GOOD = {
     nth.FullyConnected: {"dim": 3, "width": 4, "depth": 2},
     nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
+    nth.ntk: {"model": NET, "params": PARAMS, "X1": X, "X2": X[:2]},
+    nth.ntk_operator: {"model": NET, "params": PARAMS, "X": X},
+    nth.antisymmetric: {"model": NET, "params": PARAMS},
     nth.layer_kernels: {"net": NET, "params": PARAMS, "X": X},
     nth.limit_kernel: {"net": NET, "X": X},
     nth.limit_kernel_estimate: {

@@ -51,3 +51,14 @@ def test_kernels_drift_and_truncation(adapted):
         gaps.append(np.abs(cut.predictions - flow.predictions).max())
     assert np.abs(flow.kernels[2][-1] - K[2]).max() > 1e-4
     assert gaps[1] < gaps[0] / 2
+
+
+@pytest.mark.parametrize("adapted", [equinox_model, flax_model])
+def test_kernels_between_two_sets_and_as_an_operator(adapted):
+    model, params = adapted()
+    params = jax.tree.map(lambda leaf: leaf.astype(X.dtype), params)
+    K = nth.kernels(model, params, X, 2, X_test=X_TEST)[2]
+    found = nth.ntk(model, params, EVERYTHING, X, block=2)
+    assert relative_difference(found, K) <= 1e-12
+    square = np.asarray(found[:3]).reshape(6, 6)
+    assert relative_difference(nth.ntk_operator(model, params, X) @ np.eye(6), square) <= 1e-12

@@ -61,10 +61,11 @@ def test_the_closed_form_is_refused_where_there_is_none(order):
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(("depth", "dim"), [(1, 4), (2, 3)])
-def test_an_estimated_limit_needs_a_key(depth, dim):
+def test_what_would_be_an_estimate_is_no_limit(depth, dim):
     """Deep networks, and one hidden layer on inputs that span more than three dimensions."""
     net = nth.FullyConnected(dim, 4, depth)
-    with pytest.raises(TypeError, match=r"key must be a random key.*order 4"):
+    message = r"order 4 is computed .* limit_kernel_estimate\(key, net, X, 4\)"
+    with pytest.raises(ValueError, match=message):
         nth.limit_kernel(net, jnp.eye(dim), 4)
 
 

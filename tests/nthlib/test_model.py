@@ -468,7 +468,7 @@ def test_what_is_known_of_the_parent_alone_is_refused_for_a_derived_class():
         with pytest.raises(TypeError, match=f"{type(net).__name__} has its own {method}"):
             nth.limit_kernel(net, X)
         with pytest.raises(TypeError, match=f"{type(net).__name__} has its own {method}"):
-            nth.limit_kernel_estimate(net, X, 4, jax.random.key(0))
+            nth.limit_kernel_estimate(jax.random.key(0), net, X, 4)
 
 
 # Half precision

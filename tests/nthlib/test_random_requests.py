@@ -152,8 +152,15 @@ ODD = {
         "model": MODELS, "params": PARAMETERS, "X": POINTS, "X_test": POINTS, "order": ORDERS,
         "method": CHOICES, "memory_limit": LIMITS,
     },
+    nth.ntk: {
+        "model": MODELS, "params": PARAMETERS, "X1": POINTS, "X2": POINTS, "block": COUNTS,
+        "outputs": CHOICES | st.sampled_from(["full", "trace", "diagonal"]),
+        "memory_limit": LIMITS,
+    },
+    nth.ntk_operator: {"model": MODELS, "params": PARAMETERS, "X": POINTS},
+    nth.antisymmetric: {"model": MODELS, "params": PARAMETERS},
     nth.layer_kernels: {"net": MODELS, "params": PARAMETERS, "X": POINTS},
-    nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS, "key": KEYS},
+    nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS},
     nth.gradient_flow: TRAINING | SOLVER | {"X_test": POINTS, "order": ORDERS},
     nth.gradient_descent: TRAINING
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},

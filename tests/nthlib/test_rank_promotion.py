@@ -35,6 +35,10 @@ FURTHER = [
     *[(nth.kernels, {"order": order, "X_test": X_TEST}) for order in (3, 4, 5)],
     (nth.kernels, {"order": 3, "X_test": X_TEST, "method": "derivatives"}),
     (nth.kernels, {"model": two_outputs, "order": 3, **OWN}),
+    *[
+        (nth.ntk, {"model": two_outputs, "params": WEIGHTS, "outputs": outputs, "block": 2})
+        for outputs in ("full", "trace", "diagonal")
+    ],
     (nth.limit_kernel, {"net": nth.FullyConnected(3, 4, 2, nth.erf)}),
     (nth.limit_kernel, {"net": nth.FullyConnected(3, 4, 2, nth.relu)}),
     (nth.limit_kernel, {"net": SHALLOW, "X": unit_rows(2, 2), "order": 4}),
@@ -44,16 +48,16 @@ FURTHER = [
     (nth.gradient_descent, {"batch": 2, "key": KEY, "X_test": X_TEST}),
     (nth.gradient_descent, {"model": two_outputs, "y": OUTPUTS, **OWN}),
     *[
-        (nth.truncated_hierarchy, {"K": LARGER, "order": order, **options})
-        for order, options in (
+        (nth.truncated_hierarchy, {"K": LARGER, "level": level, **options})
+        for level, options in (
             (2, {"y": OUTPUTS}),
             (3, {"y": OUTPUTS, "indicator": True}),
             (3, {"method": "tensors", "loss": "logistic"}),
             (2, {"solver": "implicit", "loss": lambda f, y: (f - y) ** 4}),
         )
     ],
-    (nth.truncated_flow, {"order": 2, "indicator": True, "X_test": X_TEST}),
-    (nth.truncated_flow, {"model": one_output, "order": 4, **OWN}),
+    (nth.truncated_flow, {"level": 2, "indicator": True, "X_test": X_TEST}),
+    (nth.truncated_flow, {"model": one_output, "level": 4, **OWN}),
     (nth.truncated_flow, {"model": two_outputs, "y": OUTPUTS, "loss": "softmax", **OWN}),
     (nth.draws, {"batch_size": 1}),
     (nth.sphere, {"smallest_singular_value": 0.5}),

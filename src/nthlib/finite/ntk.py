@@ -152,7 +152,7 @@ def _planned(
     columns = count if outputs == "full" else 1
     size: Sizes | _ClosedSizes
     if has_closed_forms(model):
-        size = _ClosedSizes(len(X2), len(X1), 4 * model.width * model.depth)
+        size = _ClosedSizes(len(X2), len(X1), 4 * model.width * model.depth, 2 * model.depth + 1)
     else:
         size = sizes(model, params, X2, len(X1), 2, columns)
     if block is None:
@@ -163,16 +163,20 @@ def _planned(
 
 
 class _ClosedSizes(NamedTuple):
-    """As :class:`Sizes`, for closed forms: ``kept`` are the states of an input."""
+    """As :class:`Sizes`, for closed forms: ``kept`` are the states of an input.
+
+    Of ``grams`` matrices the kernel is made, and the compiler may hold all at once.
+    """
 
     directions: int
     rows: int
     kept: int
+    grams: int
 
     def needed(self, blocks: Blocks) -> int:
-        """States of both blocks, two Gram matrices of them, and what all columns give."""
+        """States of both blocks, their Gram matrices, and what all columns give."""
         columns, rows = blocks
-        return (columns + rows) * self.kept + rows * (2 * columns + self.directions)
+        return (columns + rows) * self.kept + rows * (self.grams * columns + self.directions)
 
     def within(self, room: int) -> Blocks:
         """Everything where it fits; else square blocks, the largest that fit, or of one."""
@@ -180,7 +184,8 @@ class _ClosedSizes(NamedTuple):
         if self.needed(whole) <= room:
             return whole
         half = self.kept + self.directions / 2
-        side = max(1, int((math.sqrt(half**2 + 2 * max(room, 0)) - half) / 2))
+        side = int((math.sqrt(half**2 + self.grams * max(room, 0)) - half) / self.grams)
+        side = max(1, side)
         return Blocks(min(side, self.directions), min(side, self.rows))
 
 

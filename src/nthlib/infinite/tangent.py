@@ -25,7 +25,6 @@ def limit_kernel(
     net: FullyConnected,
     X: Float[Array, "n d"],
     order: int = 2,
-    key: PRNGKeyArray | None = None,
 ) -> Array:
     """The limiting kernel 𝔎^(r) of a network, which does not depend on its width.
 
@@ -39,10 +38,9 @@ def limit_kernel(
             is refused there; another kink is met by a warning where the quadrature finds it.
         X: inputs (n, d), training and test points together; no row may be zero.
         order: 2 or any odd order; an even order above 2 is computed by quadrature (relative
-            1e-5) for one hidden layer and inputs that span at most three dimensions, and
-            estimated by :func:`limit_kernel_estimate` otherwise. The cost grows steeply with
+            1e-5) for one hidden layer and inputs that span at most three dimensions, and refused
+            otherwise: :func:`limit_kernel_estimate` estimates it. The cost grows steeply with
             the order and with n: order 4 takes seconds, order 6 of three inputs minutes.
-        key: a random key, needed only where the kernel is estimated.
 
     Returns:
         The kernel, shape (n,) * order, in the dtype of X.
@@ -63,13 +61,12 @@ def limit_kernel(
     require_own_law("net", net)
     order = checks.kernel_order(order, 1)
     X, _ = checks.inputs(X, None, net.dim)
-    if key is not None:
-        checks.random_key("key", key)
     if checks.is_traced(X):
         raise TypeError("X must be a concrete array: the quadrature adapts to its values")
     if not np.asarray(X).any(axis=1).all():
         raise ValueError("X must not hold a zero row")
     _require_smooth(net, order)
+    _require_no_estimate(net, X, order)
     check_memory(
         X.dtype.itemsize * _numbers_needed(net, X, order),
         None,
@@ -77,7 +74,7 @@ def limit_kernel(
     )
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
-        kernel = _limit_kernel_of(net, X, order, key)
+        kernel = _limit_kernel_of(net, X, order)
         warn_unless_finite(jnp.isfinite(kernel).all(), "the limiting kernel", "X or sigma_w are")
         return kernel
 
@@ -96,21 +93,19 @@ def _numbers_needed(net: FullyConnected, X: Array, order: int) -> int:
     return (order // 2 + 1) * numbers_for_one(unit, X, order)
 
 
-def _limit_kernel_of(net: FullyConnected, X: Array, order: int, key: PRNGKeyArray | None) -> Array:
+def _limit_kernel_of(net: FullyConnected, X: Array, order: int) -> Array:
     if order % 2 == 1:
         return jnp.zeros((len(X),) * order, X.dtype)
     if order == 2:
         return _limit_kernel(net, X)
-    if net.depth == 1 and (spanned := directions(X)).shape[1] <= MOST_DIRECTIONS:
-        return one_layer_expectation(net, spanned, order)
-    return limit_kernel_estimate(net, X, order, key).kernel
+    return one_layer_expectation(net, directions(X), order)
 
 
 def limit_kernel_estimate(
+    key: PRNGKeyArray,
     net: FullyConnected,
     X: Float[Array, "n d"],
     order: int,
-    key: PRNGKeyArray | None,
     *,
     width: int = 256,
     draws: int = 256,
@@ -121,10 +116,10 @@ def limit_kernel_estimate(
     and extrapolated linearly in 1/m; what the extrapolation leaves is of order 1/m².
 
     Args:
+        key: a random key.
         net: the architecture; its own ``width`` is not used.
         X: inputs (n, d).
         order: an even order, at least 2.
-        key: a random key.
         width: the smaller of the two widths.
         draws: networks at each width.
 
@@ -138,7 +133,7 @@ def limit_kernel_estimate(
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=2, width=1, depth=2)
     >>> key = jax.random.key(0)
-    >>> estimate = nth.limit_kernel_estimate(net, jnp.eye(2), 4, key, width=16, draws=8)
+    >>> estimate = nth.limit_kernel_estimate(key, net, jnp.eye(2), 4, width=16, draws=8)
     >>> estimate.kernel.shape
     (2, 2, 2, 2)
     """
@@ -147,8 +142,6 @@ def limit_kernel_estimate(
     if order % 2:
         raise ValueError(f"order must be even: the limit of odd order is zero, got {order}")
     X, _ = checks.inputs(X, None, net.dim)
-    if key is None:
-        raise TypeError(f"key must be a random key: the kernel of order {order} is estimated here")
     checks.random_key("key", key)
     _require_smooth(net, order)
     width = checks.whole_number("width", width, 1)
@@ -163,6 +156,18 @@ def limit_kernel_estimate(
 def _require_smooth(net: FullyConnected, order: int) -> None:
     if order >= 3 and net.activation is relu:
         raise ValueError(f"activation must be smooth for order >= 3, got relu at order {order}")
+
+
+def _require_no_estimate(net: FullyConnected, X: Array, order: int) -> None:
+    """Raise where only an average over draws would give the limit, with an error of its own."""
+    if order == 2 or order % 2:
+        return
+    if net.depth > 1 or directions(X).shape[1] > MOST_DIRECTIONS:
+        raise ValueError(
+            f"order {order} is computed for one hidden layer and inputs that span at most "
+            f"{MOST_DIRECTIONS} dimensions; limit_kernel_estimate(key, net, X, {order}) gives it "
+            "with a standard error"
+        )
 
 
 def _limit_kernel(net: FullyConnected, X: Array) -> Array:

@@ -50,6 +50,8 @@ X = unit_rows(8, 3)
 KEY = jax.random.key(0)
 REFUSED = {
     "layer_kernels": lambda: nth.layer_kernels(net, PARAMS, X),
+    "ntk": lambda: nth.ntk(net, PARAMS, X),
+    "ntk_operator": lambda: nth.ntk_operator(net, PARAMS, X),
     "predictions": lambda: nth.kernels(net, PARAMS, X, 1, method="derivatives"),
     "closed flow": lambda: nth.gradient_flow(net, PARAMS, X, Y, TIMES),
     "frozen": lambda: _hierarchy(level=2),
@@ -58,7 +60,7 @@ REFUSED = {
     "implicit": lambda: _hierarchy(solver="implicit"),
     "limit_kernel": lambda: nth.limit_kernel(net, X),
     "limit_kernel of order 4": lambda: nth.limit_kernel(network(depth=1)[0], X, 4),
-    "limit_kernel_estimate": lambda: nth.limit_kernel_estimate(net, X, 2, KEY, width=4, draws=2),
+    "limit_kernel_estimate": lambda: nth.limit_kernel_estimate(KEY, net, X, 2, width=4, draws=2),
     "draws": lambda: nth.draws(_spread, widths=[8], seeds=4),
     "sphere": lambda: nth.sphere(KEY, 8, 8),
     "teacher_labels": lambda: nth.teacher_labels(KEY, net, X),

@@ -270,7 +270,7 @@ def test_relu_has_no_limit_of_higher_order(activation, order):
         nth.limit_kernel(net, X, order)
     if order % 2 == 0:
         with pytest.raises(ValueError, match=message):
-            nth.limit_kernel_estimate(net, X, order, key, width=2, draws=2)
+            nth.limit_kernel_estimate(key, net, X, order, width=2, draws=2)
     assert nth.limit_kernel(net, X).shape == (2, 2)
 
 
