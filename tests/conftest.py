@@ -1,4 +1,6 @@
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from claim_files import FIELDS, registry
@@ -14,6 +16,22 @@ _COUNTED = {
     "fault": "faults tried: {tried}, survived: {passed}",
     "bad_input": "bad calls tried: {tried}, refused or answered well: {passed}",
 }
+
+
+# Every compiled program takes some memory maps, of which Linux gives a process 65,530; past them
+# the compiler ends with a segmentation fault.
+_MAPS = Path("/proc/self/maps")
+_MANY_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _room_for_programs():
+    """Drop compiled programs between modules once there are many."""
+    yield
+    if "jax" in sys.modules and _MAPS.is_file():
+        with _MAPS.open() as maps:
+            if sum(1 for _ in maps) > _MANY_MAPS:
+                sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture

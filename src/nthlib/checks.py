@@ -7,6 +7,8 @@ values are skipped for arrays that JAX is tracing; checks on shapes never are.
 import inspect
 import math
 import numbers
+import os
+import warnings
 from typing import Any
 
 import jax
@@ -16,6 +18,7 @@ from jaxtyping import Array
 
 # An array has at most this many axes in NumPy 1, and a kernel has as many as its order.
 _HIGHEST_ORDER = 32
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def is_traced(*trees: Any) -> bool:
@@ -236,6 +239,23 @@ def coinciding_inputs(X: Any) -> tuple[int, int] | None:
     if repeated.size == 0:
         return None
     return int(first[inverse[repeated[0]]]), int(repeated[0])
+
+
+def warn(message: str) -> None:
+    """Issue a ``UserWarning`` that points at the line by which the library was called."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def warn_unless_finite(finite: Any, what: str, large: str) -> None:
+    """Warn of numbers that overflowed; not while tracing."""
+    if not is_traced(finite) and not finite:
+        warn(
+            f"{what} hold NaN or infinity: {large} too large for the precision, or a derivative "
+            "does not exist there"
+        )
 
 
 def axes(thing: Any) -> int:

@@ -10,14 +10,15 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import checks
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.memory import check_memory
 from nthlib.network import FullyConnected
+from nthlib.spelling import spelled
 
 _EXHAUSTIVE_SUBSETS = 20_000
 _COINCIDE = 1e-7
 
 
+@spelled
 def sphere(
     key: PRNGKeyArray, n: int, dim: int, *, smallest_singular_value: float | None = None
 ) -> Float[Array, "n dim"]:
@@ -69,6 +70,7 @@ def sphere(
     return (left * moved[None]) @ right
 
 
+@spelled
 def teacher_labels(
     key: PRNGKeyArray, teacher: FullyConnected, X: Float[Array, "N d"]
 ) -> Float[Array, " N"]:
@@ -105,13 +107,14 @@ def teacher_labels(
     units = (len(X) + teacher.dim + (teacher.depth - 1) * teacher.width + 1) * teacher.width
     check_memory(8 * 2 * units, None, "a smaller teacher or fewer inputs")
     outputs = teacher(teacher.init(key, X.dtype), X)
-    warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
+    checks.warn_unless_finite(jnp.isfinite(outputs).all(), "the teacher's labels", "X is")
     spread = outputs.std()
     if not checks.is_traced(spread) and spread <= _COINCIDE * jnp.abs(outputs).max():
         raise ValueError("X must hold inputs to which the teacher gives different outputs")
     return (outputs - outputs.mean()) / spread
 
 
+@spelled
 def digits(
     labels: str | tuple[int, int] = "parity",
     n: int | None = None,
@@ -241,6 +244,7 @@ class InputReport:
         return "\n".join(lines)
 
 
+@spelled
 def check_inputs(X: Float[Array, "n d"], order: int) -> InputReport:
     """Measure Assumption 2.2 (Huang and Yau 2020) on the inputs, for kernels up to ``order``.
 

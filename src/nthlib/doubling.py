@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from nthlib.model import check_params
 from nthlib.outputs import Model
+from nthlib.spelling import spelled
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Doubled:
         return (self.model(first, X) - self.model(second, X)) / math.sqrt(2)
 
 
+@spelled
 def antisymmetric(model: Model, params: PyTree) -> tuple[Doubled, tuple[Any, Any]]:
     """The model (f(θ₁) − f(θ₂))/√2 and its parameters, both copies at the given ones.
 

@@ -73,7 +73,7 @@ def check_params(model: Model, params: PyTree) -> None:
             f"model must be a callable (params, X) -> (N,) or (N, C), got {checks.describe(model)}"
         )
     if has_closed_forms(model):
-        _check_leaves(params)
+        check_leaves(params)
         model.check_params(params)
     else:
         _check_trained(params)
@@ -109,10 +109,11 @@ def _check_trained(params: PyTree) -> None:
             f"params must hold only what is trained, but hold {name}: a statistic, which a "
             "gradient would change. Pass the trained part, and let the model close over the rest"
         )
-    _check_leaves(params)
+    check_leaves(params)
 
 
-def _check_leaves(params: PyTree) -> None:
+def check_leaves(params: PyTree) -> None:
+    """Raise unless all leaves are finite arrays of floats."""
     leaves = jax.tree.leaves(params)
     if not leaves:
         raise TypeError("params must be a pytree whose leaves are arrays of floats, got no leaves")

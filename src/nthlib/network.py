@@ -10,10 +10,14 @@ from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray
 
 from nthlib import checks
 from nthlib.activations import Activation, require_elementwise
+from nthlib.spelling import spelled
 
 
 class Parameters(NamedTuple):
     """The trainable arrays: ``weights`` W^(1) (m, d), W^(2..H) (m, m); ``readout`` a (m,).
+
+    ``gains``, None or (m,), are never trained and multiply the outputs of the units of every
+    hidden layer; :func:`nthlib.subnetwork` sets them.
 
     >>> import jax, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=8, depth=2)
@@ -24,8 +28,10 @@ class Parameters(NamedTuple):
 
     weights: tuple[Float[Array, "m _"], ...]
     readout: Float[Array, " m"]
+    gains: Float[Array, " m"] | None = None
 
 
+@spelled
 @dataclass(frozen=True)
 class FullyConnected:
     """A network without biases: x^(ℓ) = σ(W^(ℓ) x^(ℓ−1)) / √m, f = a · x^(H).
@@ -122,7 +128,7 @@ class FullyConnected:
         """
         x = X
         for weight in params.weights:
-            x = self.activation(x @ weight.T) / jnp.sqrt(self.width)
+            x = gained(params, self.activation(x @ weight.T) / jnp.sqrt(self.width))
         return x @ params.readout
 
     def check_params(self, params: Parameters) -> None:
@@ -139,9 +145,18 @@ class FullyConnected:
         >>> net.check_params(net.init(jax.random.key(0)))
         """
         wanted = self._shapes()
+        if isinstance(params, Parameters) and params.gains is not None:
+            wanted.append((self.width,))
         got = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
         if not isinstance(params, Parameters) or got != wanted:
             raise ValueError(f"params must have leaves of shapes {wanted}, got {got}")
+
+
+def gained(params: Parameters, values: Float[Array, "*rest m"]) -> Float[Array, "*rest m"]:
+    """Numbers of the units, times the units' gains where there are any."""
+    if params.gains is None:
+        return values
+    return jnp.broadcast_to(jax.lax.stop_gradient(params.gains), values.shape) * values
 
 
 # As they are here: a class derived, or somebody's patch, may have others.

@@ -30,6 +30,7 @@ def cell(case):
 
 GOOD = {
     nth.FullyConnected: {"dim": 3, "width": 4, "depth": 2},
+    nth.subnetwork: {"net": NET, "params": PARAMS, "width": 2},
     nth.kernels: {"model": NET, "params": PARAMS, "X": X, "order": 2},
     nth.ntk: {"model": NET, "params": PARAMS, "X1": X, "X2": X[:2]},
     nth.ntk_operator: {"model": NET, "params": PARAMS, "X": X},
@@ -54,6 +55,7 @@ GOOD = {
         "steps": 2,
     },
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
+    nth.truncations: {"K": K, "y": Y, "times": TIMES, "levels": [2]},
     nth.truncated_flow: {
         "model": NET,
         "params": PARAMS,

@@ -8,10 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from bad_calls import TABLE
-from good_calls import GOOD, KEY, X, model
+from good_calls import GOOD, KEY, NET, PARAMS, TIMES, X, Y, model
 
 import nthlib as nth
 from nthlib import checks
+
+TWICE = X.at[1].set(X[0])
+HUGE = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e308), PARAMS)
+INDEFINITE = {1: jnp.zeros(3), 2: jnp.diag(jnp.array([1.0, 1.0, -1.0]))}
+CORNER = nth.FullyConnected(3, 1, 1, lambda x: jnp.abs(x - 1))
 
 CASES = [
     pytest.param(function, name, *case, id=f"{function.__name__}-{name}-{number}")
@@ -154,3 +159,22 @@ def test_a_huge_number_is_shown_short():
         nth.gradient_descent(**GOOD[nth.gradient_descent] | {"batch": huge, "key": KEY})
     with pytest.raises(ValueError, match=r"n must be at least 1, got -10+\.\.\.$"):
         nth.sphere(KEY, -huge, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nth.gradient_flow(NET, PARAMS, TWICE, Y, TIMES), "the same input twice"),
+        (lambda: nth.gradient_flow(NET, PARAMS, X, Y, TIMES, max_steps=1), "flow stopped"),
+        (lambda: nth.gradient_descent(NET, PARAMS, X, Y, 1e200, 9), "descent diverged"),
+        (lambda: nth.kernels(NET, HUGE, X, order=2), "NaN or infinity"),
+        (lambda: nth.truncated_hierarchy(INDEFINITE, Y, TIMES, level=2), "semi-definite"),
+        (lambda: nth.truncated_flow(NET, PARAMS, X, Y, TIMES, 3, max_steps=1), "stopped at"),
+        (lambda: nth.limit_kernel(CORNER, X), "quadrature"),
+    ],
+)
+def test_a_warning_points_at_the_line_that_called_the_library(call, message):
+    with pytest.warns(UserWarning, match=message) as caught:
+        call()
+    assert {warning.filename for warning in caught} == {__file__}
+    assert {warning.lineno for warning in caught} == {call.__code__.co_firstlineno}

@@ -196,7 +196,7 @@ def test_the_indicator_has_an_axis_of_outputs():
 )
 def test_bad_calls_name_the_argument(changed, message):
     good = {"model": classifier, "params": drawn(), "X": X, "y": ONE_HOT, "times": TIMES}
-    for solve, order in ((nth.gradient_flow, {}), (nth.truncated_flow, {"order": 3})):
+    for solve, order in ((nth.gradient_flow, {}), (nth.truncated_flow, {"level": 3})):
         with pytest.raises((TypeError, ValueError), match=message):
             solve(**({"loss": "softmax"} | good | order | changed))
 

@@ -148,6 +148,7 @@ ODD = {
         "dim": WHOLE, "width": WHOLE, "depth": WHOLE, "sigma_w": REAL, "sigma_a": REAL,
         "activation": JUNK | st.sampled_from([jnp.sin, jnp.sum, len, jax.nn.softmax, jnp.log]),
     },
+    nth.subnetwork: {"net": MODELS, "params": PARAMETERS, "width": COUNTS},
     nth.kernels: {
         "model": MODELS, "params": PARAMETERS, "X": POINTS, "X_test": POINTS, "order": ORDERS,
         "method": CHOICES, "memory_limit": LIMITS,
@@ -168,6 +169,11 @@ ODD = {
     | {
         "K": KERNELS, "y": LABELS | arrays(3, 2), "level": ORDERS, "method": CHOICES,
         "solver": CHOICES, "loss": LOSSES, "indicator": FLAGS,
+    },
+    nth.truncations: SOLVER
+    | {
+        "K": KERNELS, "y": LABELS | arrays(3, 2), "levels": LISTS, "method": CHOICES,
+        "solver": CHOICES, "loss": LOSSES,
     },
     nth.truncated_flow: TRAINING
     | SOLVER
@@ -268,7 +274,10 @@ def _check_solution(solution, said):
 
 
 def _check_result(function, result, said):
-    if isinstance(result, (nth.Flow, nth.Solution)):
+    if function is nth.truncations:
+        for i in range(len(result.times)):
+            _check_solution(jax.tree.map(lambda leaf, i=i: leaf[i], result), said)
+    elif isinstance(result, (nth.Flow, nth.Solution)):
         _check_solution(result, said)
     elif function is nth.power_law:
         assert _finite(vars(result))

@@ -1,6 +1,5 @@
 """Gradient descent in steps: the discrete counterpart of the exact dynamics."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,8 +24,10 @@ from nthlib.finite.blocks import Blocks
 from nthlib.finite.kernels import kernels_of
 from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs
+from nthlib.spelling import spelled
 
 
+@spelled
 def gradient_descent(
     model: Model,
     params: PyTree,
@@ -103,11 +104,9 @@ def gradient_descent(
         arguments = undifferentiated("gradient_descent", arguments)
     run: Flow = progress.run("gradient descent", descend, *arguments, shown=not traced)
     if not checks.is_traced(run) and np.isfinite(run.valid_until):
-        warnings.warn(
+        checks.warn(
             f"gradient descent diverged after t = {float(run.valid_until):.6g}: later rows are NaN "
-            f"(lower the step, now {float(step):.6g})",
-            UserWarning,
-            stacklevel=2,
+            f"(lower the step, now {float(step):.6g})"
         )
     if not checks.is_traced(run):
         warn_of_overflow(run)

@@ -1,7 +1,6 @@
 """The exact dynamics: gradient flow on the loss of a data set, integrated adaptively."""
 
 import functools
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,10 +15,11 @@ from nthlib.compilation import compiled, shape_of
 from nthlib.dynamics import losses
 from nthlib.dynamics.integrate import Solver, integrate
 from nthlib.finite.blocks import Blocks, sizes
-from nthlib.finite.kernels import kernels_of, room_of_kernels, warn_unless_finite
+from nthlib.finite.kernels import kernels_of, room_of_kernels
 from nthlib.model import check_model, undifferentiated
 from nthlib.network import has_closed_forms
 from nthlib.outputs import Model, flat_outputs, split_axes
+from nthlib.spelling import spelled
 
 
 @jax.tree_util.register_dataclass
@@ -52,6 +52,7 @@ class Flow:
     rejected_steps: Array
 
 
+@spelled
 def gradient_flow(
     model: Model,
     params: PyTree,
@@ -130,11 +131,9 @@ def gradient_flow(
     flow: Flow = progress.run("gradient flow", solve, *arguments, shown=not traced)
     # Called with constants inside a compiled function, the result is traced all the same.
     if not checks.is_traced(flow) and np.isfinite(flow.valid_until):
-        warnings.warn(
+        checks.warn(
             f"gradient flow stopped at t = {float(flow.valid_until):.6g}, before the last of the "
-            f"times; later rows are NaN (raise max_steps, now {max_steps}, or lower the times)",
-            UserWarning,
-            stacklevel=2,
+            f"times; later rows are NaN (raise max_steps, now {max_steps}, or lower the times)"
         )
     if not checks.is_traced(flow):
         warn_of_overflow(flow)
@@ -142,11 +141,11 @@ def gradient_flow(
 
 
 def warn_of_overflow(flow: Flow) -> None:
-    """Warn the caller's caller when a row that was reached holds NaN or infinity all the same."""
+    """Warn when a row that was reached holds NaN or infinity all the same."""
     reached = np.asarray(flow.times) <= np.asarray(flow.valid_until)
     found = (flow.predictions, *flow.kernels.values())
     finite = all(checks.is_finite(np.asarray(values)[reached]) for values in found)
-    warn_unless_finite(np.asarray(finite), "predictions or kernels", "X or params are", level=4)
+    checks.warn_unless_finite(np.asarray(finite), "predictions or kernels", "X or params are")
 
 
 def solver_settings(rtol: Any, max_steps: Any) -> tuple[float, int]:
@@ -215,10 +214,8 @@ def warn_of_coinciding(X: Array) -> None:
     """Warn when two rows of X are equal: the kernel is then singular."""
     pair = checks.coinciding_inputs(X)
     if pair is not None:
-        warnings.warn(
-            f"X holds the same input twice (rows {pair[0]} and {pair[1]}): K^(2) is singular",
-            UserWarning,
-            stacklevel=3,
+        checks.warn(
+            f"X holds the same input twice (rows {pair[0]} and {pair[1]}): K^(2) is singular"
         )
 
 

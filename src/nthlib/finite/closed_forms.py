@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from nthlib.activations import derivative
 from nthlib.finite.passes import States, Tangents, states, tangents
-from nthlib.network import FullyConnected, Parameters
+from nthlib.network import FullyConnected, Parameters, gained
 
 CLOSED_ORDERS = 4
 
@@ -163,7 +163,8 @@ def _moving(net: FullyConnected, params: Parameters, samples: States, fields: St
     bend, twist = (derivative(net.activation, order) for order in (2, 3))
     moved = tangents(net, params, samples, fields)
     curvatures = tuple(
-        (b * twist(h) / (3 * scale))[:, None] * speed + (bend(h) / scale)[:, None] * back
+        gained(params, b * twist(h) / (3 * scale))[:, None] * speed
+        + gained(params, bend(h) / scale)[:, None] * back
         for b, h, speed, back in zip(
             samples.backward,
             samples.preactivations,

@@ -1,6 +1,5 @@
 """The doors to the kernels of a network of finite width."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -22,10 +21,12 @@ from nthlib.memory import check_memory
 from nthlib.model import check_model
 from nthlib.network import FullyConnected, Parameters, has_closed_forms
 from nthlib.outputs import Model, split_axes
+from nthlib.spelling import spelled
 
 Method = Literal["auto", "closed", "derivatives"]
 
 
+@spelled
 def kernels(
     model: Model,
     params: PyTree,
@@ -86,10 +87,11 @@ def kernels(
     check_memory(needed, memory_limit, "fewer samples, a lower order or float32")
     route = _closed_kernels if closed else _derivative_kernels
     flat, finite = compiled(_with_finiteness, route, model, order, blocks)(params, X, X_test)
-    warn_unless_finite(finite, "the kernels", "X or params are")
+    checks.warn_unless_finite(finite, "the kernels", "X or params are")
     return {r: split_axes(kernel, range(r), outputs) for r, kernel in flat.items()}
 
 
+@spelled
 def layer_kernels(
     net: FullyConnected, params: Parameters, X: Float[Array, "n d"]
 ) -> Float[Array, "L n n"]:
@@ -129,7 +131,7 @@ def layer_kernels(
     numbers = 2 * (net.depth + 2) * len(X) ** 2 + 4 * len(X) * net.width * net.depth
     check_memory(X.dtype.itemsize * numbers, None, "fewer samples or float32")
     layers = compiled(_layer_kernels, net)(params, X)
-    warn_unless_finite(jnp.isfinite(layers).all(), "the layer kernels", "X or params are")
+    checks.warn_unless_finite(jnp.isfinite(layers).all(), "the layer kernels", "X or params are")
     return layers
 
 
@@ -148,17 +150,6 @@ def _with_finiteness(
     flat = route(model, order, blocks, *arguments)
     # Among what is compiled: a second pass over the kernels, or a copy, could be large.
     return flat, jnp.stack([jnp.isfinite(kernel).all() for kernel in flat.values()]).all()
-
-
-def warn_unless_finite(finite: Any, what: str, large: str, level: int = 3) -> None:
-    """Warn the caller's caller of numbers that overflowed; not while tracing."""
-    if not checks.is_traced(finite) and not finite:
-        warnings.warn(
-            f"{what} hold NaN or infinity: {large} too large for the precision, or a derivative "
-            "does not exist there",
-            UserWarning,
-            stacklevel=level,
-        )
 
 
 def kernels_of(

@@ -15,13 +15,13 @@ from nthlib import checks
 from nthlib.compilation import compiled, shape_of
 from nthlib.finite.blocks import Blocks, Sizes, in_blocks, parameter_count, sizes
 from nthlib.finite.closed_forms import layer_kernel_matrices
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.finite.lie import tangent_kernel
 from nthlib.finite.passes import states
 from nthlib.memory import bytes_allowed, check_memory
 from nthlib.model import check_model
 from nthlib.network import FullyConnected, Parameters, has_closed_forms
 from nthlib.outputs import Model
+from nthlib.spelling import spelled
 
 Outputs = Literal["full", "trace", "diagonal"]
 
@@ -30,6 +30,7 @@ _NAMES = ("X1", "X2")
 _VECTORS_AT_ONCE = 16
 
 
+@spelled
 def ntk(
     model: Model,
     params: PyTree,
@@ -84,7 +85,7 @@ def ntk(
     check_memory(needed, memory_limit, "fewer samples, a smaller block or float32")
     kept = "full" if count is None else outputs
     kernel, finite = compiled(_kernel, model, kept, blocks)(params, X1, X2)
-    warn_unless_finite(finite, "the tangent kernel", "X1, X2 or params are")
+    checks.warn_unless_finite(finite, "the tangent kernel", "X1, X2 or params are")
     if count is None or outputs != "full":
         return kernel
     return kernel.reshape(len(sets[0]), count, len(sets[1]), count)
@@ -193,6 +194,7 @@ def _itemsize(params: PyTree, *sets: Array) -> int:
     return max(4, jnp.result_type(*sets, *jax.tree.leaves(params)).itemsize)
 
 
+@spelled
 def ntk_operator(model: Model, params: PyTree, X: Array) -> LinearOperator:
     """The tangent kernel K^(2) of a set of inputs as v ↦ K v, for sets whose matrix does not fit.
 
@@ -238,7 +240,9 @@ def ntk_operator(model: Model, params: PyTree, X: Array) -> LinearOperator:
     def apply(vectors: Any) -> np.ndarray:
         vectors = jnp.asarray(vectors, output.dtype)
         found = np.asarray(product(vectors.reshape(output.size, -1).T).T)
-        warn_unless_finite(np.isfinite(found).all(), "the products", "X, params or vectors are")
+        checks.warn_unless_finite(
+            np.isfinite(found).all(), "the products", "X, params or vectors are"
+        )
         return found.reshape(vectors.shape)
 
     return LinearOperator(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nthlib.activations import derivative
-from nthlib.network import FullyConnected, Parameters
+from nthlib.network import FullyConnected, Parameters, gained
 
 
 class States(NamedTuple):
@@ -62,12 +62,12 @@ def states(net: FullyConnected, params: Parameters, X: Float[Array, "N d"]) -> S
     inputs, preactivations = [X], []
     for weight in params.weights:
         preactivations.append(inputs[-1] @ weight.T)
-        inputs.append(net.activation(preactivations[-1]) / scale)
+        inputs.append(gained(params, net.activation(preactivations[-1]) / scale))
 
     backward = [jnp.broadcast_to(params.readout, inputs[-1].shape)]
     adjoints: list[Array] = []
     for weight, h in zip(reversed(params.weights), reversed(preactivations), strict=True):
-        adjoints.append(backward[-1] * slope(h) / scale)
+        adjoints.append(gained(params, backward[-1] * slope(h) / scale))
         # The input's own adjoint is not needed, so the first layer's product is left out.
         if len(adjoints) < net.depth:
             backward.append(adjoints[-1] @ weight)
@@ -96,8 +96,8 @@ def tangents(net: FullyConnected, params: Parameters, samples: States, fields: S
     """
     scale = jnp.sqrt(net.width)
     first, second = (derivative(net.activation, order) for order in (1, 2))
-    slopes = [first(h)[:, None] / scale for h in samples.preactivations]
-    bends = [second(h)[:, None] / scale for h in samples.preactivations]
+    slopes = [gained(params, first(h) / scale)[:, None] for h in samples.preactivations]
+    bends = [gained(params, second(h) / scale)[:, None] for h in samples.preactivations]
 
     preactivations: list[Array] = []
     outputs: list[Array] = []

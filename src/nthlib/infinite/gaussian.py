@@ -5,13 +5,12 @@ E[φ(u) φ(v)] for an elementwise φ: in closed form for the error function and 
 derivatives, and by quadrature otherwise.
 """
 
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from nthlib import checks
 from nthlib.activations import Activation, derivative, erf, relu
 from nthlib.compilation import compiled
 
@@ -82,11 +81,9 @@ def _rule(
         if error <= max(tolerance, floor):
             return rule
         coarse = fine
-    warnings.warn(
+    checks.warn(
         f"the Gaussian quadrature for this activation is accurate to about {error:.0e} only; "
-        "a kink away from zero or exponential growth is the usual reason",
-        UserWarning,
-        stacklevel=4,
+        "a kink away from zero or exponential growth is the usual reason"
     )
     return _RULES[-1]
 

@@ -1,14 +1,15 @@
 """Limiting kernels of orders above two: a Gaussian expectation, or an average of wide networks."""
 
 import itertools
-import warnings
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from nthlib import checks
 from nthlib.compilation import compiled
 from nthlib.finite.kernels import kernels_of
 from nthlib.finite.room import planned
@@ -22,7 +23,9 @@ _TOLERANCE = 1e-5
 _NODES_AT_ONCE, _NUMBERS_AT_ONCE = 256, 2**25
 
 
-class LimitEstimate(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LimitEstimate:
     """An estimated limiting kernel and its standard error, entry by entry.
 
     ``kernel`` and ``standard_error`` have shapes (n,) * order.
@@ -61,11 +64,9 @@ def one_layer_expectation(net: FullyConnected, X: Float[Array, "n s"], order: in
         if error < tolerance:
             return current
         previous = current
-    warnings.warn(
+    checks.warn(
         f"the limiting kernel of order {order} is accurate to about {error:.0e} only: the "
-        "activation is not smooth enough for the quadrature",
-        UserWarning,
-        stacklevel=5,
+        "activation is not smooth enough for the quadrature"
     )
     return previous
 

@@ -7,7 +7,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from nthlib import checks
 from nthlib.activations import relu
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.infinite.gaussian import pair_expectations
 from nthlib.infinite.higher import (
     MOST_DIRECTIONS,
@@ -19,8 +18,10 @@ from nthlib.infinite.higher import (
 )
 from nthlib.memory import check_memory
 from nthlib.network import FullyConnected, require_own_law
+from nthlib.spelling import spelled
 
 
+@spelled
 def limit_kernel(
     net: FullyConnected,
     X: Float[Array, "n d"],
@@ -75,7 +76,9 @@ def limit_kernel(
     # The quadrature looks at values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
         kernel = _limit_kernel_of(net, X, order)
-        warn_unless_finite(jnp.isfinite(kernel).all(), "the limiting kernel", "X or sigma_w are")
+        checks.warn_unless_finite(
+            jnp.isfinite(kernel).all(), "the limiting kernel", "X or sigma_w are"
+        )
         return kernel
 
 
@@ -101,6 +104,7 @@ def _limit_kernel_of(net: FullyConnected, X: Array, order: int) -> Array:
     return one_layer_expectation(net, directions(X), order)
 
 
+@spelled
 def limit_kernel_estimate(
     key: PRNGKeyArray,
     net: FullyConnected,

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nthlib import checks
+from nthlib.spelling import spelled
 from nthlib.sweeps.fingerprint import fingerprint, library_digest
 
 _DELAY_SECONDS = 5.0  # before a bar is shown
@@ -32,6 +33,7 @@ _NUMERICAL = (
 )
 
 
+@spelled
 def run_cells(measure: Callable[..., Any], cases: Iterable[Any], **fixed: Any) -> list[Any]:
     """Run ``measure(case, **fixed)`` for every case, and return the results in order.
 

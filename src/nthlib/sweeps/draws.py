@@ -10,6 +10,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from nthlib import checks
 from nthlib.memory import check_memory
+from nthlib.spelling import spelled
 from nthlib.sweeps.cells import run_kept
 from nthlib.sweeps.independence import check_keys, depends, numpy_state
 
@@ -19,6 +20,7 @@ _Program = Callable[[PRNGKeyArray], dict[str, Array]]
 _KEYS = "threefry2x32"  # of which a batch gives what each key gives alone
 
 
+@spelled
 def draws(
     measure: Measure,
     *,

@@ -1,6 +1,5 @@
 """What many draws say together: an estimate, or a power law, each with its bootstrap interval."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from jaxtyping import ArrayLike
 
 from nthlib import checks
 from nthlib.memory import check_memory
+from nthlib.spelling import spelled
 
 Name = Literal["median", "mean", "rms", "p90"]
 Statistic = Name | Callable[..., Any]
@@ -86,6 +86,7 @@ class Fit:
         return f"exponent {self.slope:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+@spelled
 def estimate(
     values: ArrayLike | tuple[ArrayLike, ...],
     statistic: Statistic = "median",
@@ -142,6 +143,7 @@ def estimate(
     return Estimate(*(float(part) if part.ndim == 0 else part for part in (value, low, high)))
 
 
+@spelled
 def power_law(x: ArrayLike, values: ArrayLike, statistic: Name = "median") -> Fit:
     """The log-log slope in x of a statistic over draws, with its 95 % interval.
 
@@ -197,7 +199,7 @@ def _samples(values: Any) -> np.ndarray:
     found = _real("values", values)
     checks.require(found.size > 0, f"values must not be empty, got shape {found.shape}")
     if checks.is_single(found):
-        warnings.warn(f"values were {checks.SINGLE}", UserWarning, stacklevel=3)
+        checks.warn(f"values were {checks.SINGLE}")
     return found.astype(np.float64)
 
 

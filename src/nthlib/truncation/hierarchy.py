@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import warnings
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from nthlib import checks
 from nthlib.compilation import compiled
@@ -19,6 +18,7 @@ from nthlib.dynamics.frozen import explained_by, factored, in_eigenvectors
 from nthlib.finite.blocks import Blocks
 from nthlib.model import undifferentiated
 from nthlib.outputs import Model, flat_outputs
+from nthlib.spelling import spelled
 from nthlib.truncation import jet, signature
 from nthlib.truncation.solution import (
     Equations,
@@ -41,6 +41,7 @@ _STIFF, _LARGEST_IMPLICIT = 50_000.0, 400
 _SYMMETRY, _ROUNDINGS = 1e-3, 32
 
 
+@spelled
 def truncated_hierarchy(
     K: Mapping[int, Array],
     y: Float[Array, "n *C_labellings"],
@@ -106,41 +107,84 @@ def truncated_hierarchy(
     >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
     (2, 3)
     """
-    level, K, outputs, rounding = _checked_kernels(K, level)
-    checks.one_of("method", method, ("auto", "signature", "tensors"))
-    checks.one_of("solver", solver, ("auto", "explicit", "implicit"))
-    rtol, max_steps = solver_settings(rtol, max_steps)
-    words = _length(level, indicator=checks.flag("indicator", indicator))
-    if indicator and method == "tensors":
-        raise ValueError('indicator needs the method "signature", got "tensors"')
-    if indicator and words + 2 not in K:
-        raise ValueError(f"indicator at level {level} needs K to order {words + 2}, got {max(K)}")
-    definite = _is_semidefinite(K[2], rounding)
-    rows, n = K[2].shape
-    y = _checked_labels(y, n, outputs, loss).astype(K[2].dtype)
-    times = checks.time_points(times, K[2].dtype)
-    if level == 2 and loss == "square" and not indicator:
-        frozen = frozen_solution(K, y, times, n // (outputs or 1), rounding)
-        return with_output_axes(frozen, outputs)
-
-    K = {r: K[r] for r in range(1, max(level, words + 2) + 1)}
-    size = sum(rows * n ** (r - 1) for r in range(1, level))
-    if method != "tensors":
-        size = rows + sum(n**k for k in range(1, words + 1))
+    given = _given(K, y, times, level, method, solver, loss, rtol, max_steps, indicator)
+    settings, K, y, times, definite = given
+    if settings.level == 2 and loss == "square" and not indicator:
+        n = K[2].shape[1] // (settings.outputs or 1)
+        frozen = frozen_solution(K, y, times, n, settings.rounding)
+        return with_output_axes(frozen, settings.outputs)
     traced = checks.is_traced(K, y, times)
-    if solver == "auto":
-        rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], outputs)
-        stiff = not traced and rate * float(times[-1]) > _STIFF
-        solver = "implicit" if stiff else "explicit"
-    check_room(K[2], y, times, size, implicit=solver == "implicit")
-    bar = not traced and y.ndim == 1
-    settings = Settings(level, loss, rtol, max_steps, indicator, solver, bar, outputs, rounding)
+    settings = _with_solver(given, method, solver)._replace(
+        show_progress=not traced and y.ndim == 1
+    )
     solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
     if traced:
         K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
     return run(solve, settings, K, y, times, started_definite=definite)
 
 
+@spelled
+def truncations(
+    K: Mapping[int, Array],
+    y: Float[Array, "n *C_labellings"],
+    times: Float[Array, " T"],
+    levels: Sequence[int] | Int[Array, " L"],
+    *,
+    method: Method = "auto",
+    solver: Literal["auto", "explicit", "implicit"] = "auto",
+    loss: losses.Loss = "square",
+    rtol: float = 1e-8,
+    max_steps: int = 10_000,
+) -> Solution:
+    """Integrate the truncated hierarchy of several levels in one compiled program.
+
+    The hierarchy cut at level p is one of a higher level with K^(r) = 0 for r > p. So all
+    levels, p = 2 too, are integrated side by side as the highest of them: one program is
+    compiled, and it serves every choice of as many levels up to there.
+
+    Args:
+        K: the initial kernels {1: (N,), 2: (N, n), ..}, as for :func:`truncated_hierarchy`.
+        y: labels, as for :func:`truncated_hierarchy`.
+        times: sorted times, none negative.
+        levels: the levels p, each at least 2, in any order. They may be traced, and so mapped
+            over by ``vmap``; the highest order in ``K`` is then taken for the highest of them.
+        method: as for :func:`truncated_hierarchy`.
+        solver: as for :func:`truncated_hierarchy`; one for all levels.
+        loss: as for :func:`truncated_hierarchy`.
+        rtol: relative tolerance of the solver.
+        max_steps: steps after which the solver gives up.
+
+    Returns:
+        A :class:`Solution` with an axis of levels in front of every array, also of ``times``.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before any work starts.
+        MemoryError: before anything is allocated, with the estimated size.
+
+    Warns:
+        UserWarning: as :func:`truncated_hierarchy` does, for every level.
+
+    Works under ``jit`` and ``vmap``, not under ``grad`` or ``jvp``.
+
+    >>> import jax, jax.numpy as jnp, nthlib as nth
+    >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
+    >>> X = nth.sphere(jax.random.key(0), n=3, dim=3)
+    >>> K = nth.kernels(net, net.init(jax.random.key(1)), X, order=4)
+    >>> cuts = nth.truncations(K, jnp.ones(3), jnp.array([0.0, 1.0]), levels=[2, 3, 4])
+    >>> cuts.predictions.shape
+    (3, 2, 3)
+    """
+    levels, highest = _checked_levels(levels, K)
+    given = _given(K, y, times, highest, method, solver, loss, rtol, max_steps)
+    settings = _with_solver(given, method, solver, runs=len(levels))
+    solve = compiled(_solve_levels, settings, method == "tensors", sketch=_sketch_levels)
+    arguments = (given.K, given.y, given.times, levels)
+    if checks.is_traced(arguments):
+        arguments = undifferentiated("truncations", arguments)
+    return run(solve, settings, *arguments, levels=levels, started_definite=given.definite)
+
+
+@spelled
 def truncated_flow(
     model: Model,
     params: PyTree,
@@ -224,6 +268,81 @@ def truncated_flow(
     return run(solve, settings, *arguments)
 
 
+class _Given(NamedTuple):
+    """What was asked for, checked, of one dtype and with flat indices."""
+
+    settings: Settings
+    K: dict[int, Array]
+    y: Array
+    times: Array
+    definite: bool
+
+
+def _given(
+    K: Any,
+    y: Any,
+    times: Any,
+    level: int | None,
+    method: Any,
+    solver: Any,
+    loss: losses.Loss,
+    rtol: Any,
+    max_steps: Any,
+    indicator: Any = False,
+) -> _Given:
+    level, K, outputs, rounding = _checked_kernels(K, level)
+    checks.one_of("method", method, ("auto", "signature", "tensors"))
+    checks.one_of("solver", solver, ("auto", "explicit", "implicit"))
+    rtol, max_steps = solver_settings(rtol, max_steps)
+    words = _length(level, indicator=checks.flag("indicator", indicator))
+    if indicator and method == "tensors":
+        raise ValueError('indicator needs the method "signature", got "tensors"')
+    if indicator and words + 2 not in K:
+        raise ValueError(f"indicator at level {level} needs K to order {words + 2}, got {max(K)}")
+    definite = _is_semidefinite(K[2], rounding)
+    y = _checked_labels(y, K[2].shape[1], outputs, loss).astype(K[2].dtype)
+    times = checks.time_points(times, K[2].dtype)
+    settings = Settings(
+        level, loss, rtol, max_steps, indicator, "explicit", False, outputs, rounding
+    )
+    K = {r: K[r] for r in range(1, max(level, words + 2) + 1)}
+    return _Given(settings, K, y, times, definite)
+
+
+def _with_solver(
+    given: _Given, method: Method, solver: Literal["auto", "explicit", "implicit"], runs: int = 1
+) -> Settings:
+    """The settings with their solver; raises where so many runs would not fit."""
+    settings, K, y, times, _ = given
+    rows, n = K[2].shape
+    size = sum(rows * n ** (r - 1) for r in range(1, settings.level))
+    if method != "tensors":
+        words = _length(settings.level, indicator=settings.indicator)
+        size = rows + sum(n**k for k in range(1, words + 1))
+    if solver == "auto":
+        traced = checks.is_traced(K, y, times)
+        rate = 0.0 if traced or size > _LARGEST_IMPLICIT else _largest_rate(K[2], settings.outputs)
+        stiff = not traced and rate * float(times[-1]) > _STIFF
+        solver = "implicit" if stiff else "explicit"
+    check_room(K[2], y, times, size, implicit=solver == "implicit", runs=runs)
+    return settings._replace(solver=solver)
+
+
+def _checked_levels(levels: Any, K: Any) -> tuple[Array, int | None]:
+    """The levels as an array, and the highest; None, which is that of K, where they are traced."""
+    if checks.is_traced(levels):
+        if jnp.ndim(levels) != 1 or not jnp.issubdtype(levels.dtype, jnp.integer):
+            raise ValueError("levels must be a list of whole numbers")
+        return levels, None
+    if checks.axes(levels) != 1 or len(levels) == 0:
+        raise ValueError(
+            f"levels must be a list of whole numbers, at least one, got {checks.describe(levels)}"
+        )
+    listed = levels if isinstance(levels, (list, tuple, range)) else np.asarray(levels)
+    found = [checks.kernel_order(level, 2, "levels") for level in listed]
+    return jnp.asarray(found), max(found)
+
+
 def _length(level: int, *, indicator: bool) -> int:
     """How many words or displacements are carried: p − 2, and those of the next power of 1/m."""
     return level - 2 + (1 + (level + 1) % 2) * indicator
@@ -263,20 +382,18 @@ def _checked_kernels(K: Any, level: int | None) -> tuple[int, dict[int, Array], 
 
 
 def _is_semidefinite(kernel: Array, rounding: float) -> bool:
-    """False, with a warning to the caller's caller, when an eigenvalue lies below rounding."""
+    """False, with a warning, when an eigenvalue lies below rounding."""
     if checks.is_traced(kernel):
         return True
     square = np.asarray(kernel, dtype=np.float64)[: kernel.shape[1]]
     eigenvalues = np.linalg.eigvalsh((square + square.T) / 2)
     if eigenvalues[0] >= -explained_by(rounding, len(square)) * eigenvalues[-1]:
         return True
-    warnings.warn(
+    checks.warn(
         "K[2] is not positive semi-definite on the training points: its smallest eigenvalue is "
         f"{eigenvalues[0]:.3g}, its largest {eigenvalues[-1]:.3g}; it is then no kernel of a "
         "network, or was computed in too low a precision, and along that direction the residual "
-        "grows",
-        UserWarning,
-        stacklevel=3,
+        "grows"
     )
     return False
 
@@ -327,6 +444,16 @@ def _solve_from_kernels(
     return dataclasses.replace(solutions, times=times), stopped
 
 
+def _solve_levels(
+    settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array, levels: Array
+) -> tuple[Solution, Array]:
+    def one(level: Array) -> tuple[Solution, Array]:
+        cut = {r: jnp.where(r <= level, kernel, 0) if r > 2 else kernel for r, kernel in K.items()}
+        return _solve_from_kernels(settings, tensors, cut, y, times)
+
+    return jax.vmap(one)(levels)
+
+
 def _solve_jet(
     model: Model,
     settings: Settings,
@@ -357,6 +484,10 @@ def _solve_jet(
 
 def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[Solution, Array]:
     return _solve_from_kernels(settings._replace(solver="sketch"), *arguments)
+
+
+def _sketch_levels(settings: Settings, *arguments: Any) -> tuple[Solution, Array]:
+    return _solve_levels(settings._replace(solver="sketch"), *arguments)
 
 
 def _sketch_jet(model: Model, settings: Settings, *arguments: Any) -> Any:

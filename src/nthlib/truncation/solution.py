@@ -1,7 +1,6 @@
 """The truncated dynamics in whatever form: its solution, its integration, its honest end."""
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -15,7 +14,6 @@ from nthlib import checks, progress
 from nthlib.dynamics import losses
 from nthlib.dynamics.frozen import eigendecomposition, frozen_predictions, zero_within
 from nthlib.dynamics.integrate import Solver, integrate, largest_rms
-from nthlib.finite.kernels import warn_unless_finite
 from nthlib.memory import check_memory
 from nthlib.outputs import split_axes
 from nthlib.truncation.signature import Pushed
@@ -82,14 +80,16 @@ class Equations(NamedTuple):
 _LESS = "fewer times, fewer labellings or a lower level"
 
 
-def check_room(kernel: Array, y: Array, times: Array, size: int, *, implicit: bool) -> None:
-    """Raise ``MemoryError`` when a run from kernels with a state of this size would not fit."""
+def check_room(
+    kernel: Array, y: Array, times: Array, size: int, *, implicit: bool, runs: int
+) -> None:
+    """Raise ``MemoryError`` when runs from kernels with a state of this size would not fit."""
     rows, n = kernel.shape
     # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
     numbers = len(times) * rows * (n + 2) + 16 * (rows + size)
     if implicit:  # the system's matrix, its factors and a copy of each
         numbers += 4 * (rows + size) ** 2
-    check_memory(kernel.dtype.itemsize * numbers * math.prod(y.shape[1:]), None, _LESS)
+    check_memory(kernel.dtype.itemsize * numbers * runs * math.prod(y.shape[1:]), None, _LESS)
 
 
 def frozen_solution(
@@ -119,26 +119,40 @@ def frozen_solution(
 
 
 def run(
-    solve: Callable[..., Any], settings: Settings, *arguments: Any, started_definite: bool = True
+    solve: Callable[..., Any],
+    settings: Settings,
+    *arguments: Any,
+    levels: Array | None = None,
+    started_definite: bool = True,
 ) -> Solution:
-    """Solve, with a bar and with warnings where the numbers can be looked at."""
+    """Solve, with a bar and with warnings where the numbers can be looked at.
+
+    With ``levels`` there is a solution for each, side by side.
+    """
     shown = settings.show_progress
     solution, stopped = progress.run("truncated hierarchy", solve, *arguments, shown=shown)
     # Called with constants inside a compiled function, the result is traced all the same.
+    if levels is None:
+        if not checks.is_traced(solution):
+            _warn(solution, np.asarray(stopped), settings, started_definite)
+        return with_output_axes(solution, settings.outputs)
     if not checks.is_traced(solution):
-        _warn(solution, np.asarray(stopped), settings, started_definite)
-    return with_output_axes(solution, settings.outputs)
+        every = jax.tree.map(np.asarray, (solution, stopped))
+        for i, level in enumerate(levels.tolist()):
+            of_level, end = jax.tree.map(lambda leaf, i=i: leaf[i], every)
+            _warn(of_level, end, settings._replace(level=level), started_definite)
+    return with_output_axes(solution, settings.outputs, first=2)
 
 
 def _warn_of_overflow(until: Any, times: Array, *found: Array) -> None:
-    """Warn the caller's caller when a row that was reached holds NaN or infinity all the same."""
+    """Warn when a row that was reached holds NaN or infinity all the same."""
     # Times along the first axis, labellings along the last where there are any.
     reached = np.expand_dims(np.asarray(times), tuple(range(1, 1 + np.ndim(until)))) <= until
     finite = True
     for values in found:
         flat = np.asarray(values).reshape(len(times), -1, *np.shape(until))
         finite &= bool(np.isfinite(flat).all(axis=1)[reached].all())
-    warn_unless_finite(finite, "predictions or kernels", "the initial kernels are", level=5)
+    checks.warn_unless_finite(finite, "predictions or kernels", "the initial kernels are")
 
 
 def _warn(
@@ -146,22 +160,18 @@ def _warn(
 ) -> None:
     until = np.asarray(solution.valid_until)
     if stopped.any():
-        warnings.warn(
+        checks.warn(
             f"the hierarchy truncated at level {settings.level} blows up at t = "
             f"{until[stopped].min():.6g}: later rows are NaN. A truncation is a polynomial in the "
             "residual's history and may leave the network in finite time; take a higher even "
-            "level, a wider network or a shorter time",
-            UserWarning,
-            stacklevel=4,
+            "level, a wider network or a shorter time"
         )
     gave_up = np.isfinite(until) & ~stopped
     if gave_up.any():
-        warnings.warn(
+        checks.warn(
             f"the truncated hierarchy stopped at t = {until[gave_up].min():.6g}, before the last "
             f"of the times; later rows are NaN (raise max_steps, now {settings.max_steps}, or "
-            "lower the times)",
-            UserWarning,
-            stacklevel=4,
+            "lower the times)"
         )
     _warn_of_overflow(until, solution.times, solution.predictions, solution.kernel)
     smallest = np.asarray(solution.smallest_eigenvalue)
@@ -171,12 +181,10 @@ def _warn(
     # A blow-up follows the loss, and says enough; so does a kernel that never was definite.
     if started_definite and lost.any() and not stopped.any():
         first = int(np.argmax(lost.reshape(len(lost), -1).any(axis=1)))
-        warnings.warn(
+        checks.warn(
             f"the truncated kernel is no longer positive definite on the training points at t = "
             f"{float(solution.times[first]):.6g}, where its smallest eigenvalue is "
-            f"{smallest[first].min():.3g}: along that direction the residual grows",
-            UserWarning,
-            stacklevel=4,
+            f"{smallest[first].min():.3g}: along that direction the residual grows"
         )
 
 
@@ -271,13 +279,13 @@ def _on_training_rows(matrix: Array, values: Array) -> Array:
     return jnp.concatenate([matrix @ values[:n], values[n:]])
 
 
-def with_output_axes(solution: Solution, outputs: int | None) -> Solution:
-    """The solution with its flat axes split into samples and outputs."""
+def with_output_axes(solution: Solution, outputs: int | None, first: int = 1) -> Solution:
+    """The solution with its flat axes, from the ``first``, split into samples and outputs."""
     return replace(
         solution,
-        predictions=split_axes(solution.predictions, [1], outputs),
-        kernel=split_axes(solution.kernel, [1, 2], outputs),
-        error_indicator=split_axes(solution.error_indicator, [1], outputs),
+        predictions=split_axes(solution.predictions, [first], outputs),
+        kernel=split_axes(solution.kernel, [first, first + 1], outputs),
+        error_indicator=split_axes(solution.error_indicator, [first], outputs),
     )
 
 

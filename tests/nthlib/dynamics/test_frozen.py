@@ -223,13 +223,13 @@ def rounded_below_zero(dtype):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"order": 2, "loss": "square"},
-        {"order": 2, "loss": lambda f, y: (f - y) ** 2 / 2},
-        {"order": 3, "method": "signature"},
-        {"order": 3, "method": "tensors"},
-        {"order": 4, "method": "signature"},
-        {"order": 2, "indicator": True},
-        {"order": 3, "solver": "implicit"},
+        {"level": 2, "loss": "square"},
+        {"level": 2, "loss": lambda f, y: (f - y) ** 2 / 2},
+        {"level": 3, "method": "signature"},
+        {"level": 3, "method": "tensors"},
+        {"level": 4, "method": "signature"},
+        {"level": 2, "indicator": True},
+        {"level": 3, "solver": "implicit"},
     ],
 )
 def test_every_solver_leaves_alone_what_rounding_explains(dtype, settings):
@@ -266,10 +266,10 @@ LATER = [1e4, 1e8, 1e12, 1e15]
 @pytest.mark.parametrize(
     "settings",
     [
-        {"order": 2, "loss": lambda f, y: (f - y) ** 2 / 2},
-        {"order": 2, "indicator": True},
-        {"order": 3, "method": "tensors"},
-        {"order": 4, "method": "signature"},
+        {"level": 2, "loss": lambda f, y: (f - y) ** 2 / 2},
+        {"level": 2, "indicator": True},
+        {"level": 3, "method": "tensors"},
+        {"level": 4, "method": "signature"},
     ],
     ids=["own loss", "indicator", "tensors", "signature"],
 )

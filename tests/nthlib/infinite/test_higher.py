@@ -32,7 +32,8 @@ def test_the_deep_estimate_varies_as_much_as_it_says():
         jax.vmap(lambda key: nth.limit_kernel_estimate(key, net, X, 4, width=16, draws=64))
     )
     keys = jax.random.split(jax.random.key(2), 12)
-    kernels, errors = estimate(keys)
+    found = estimate(keys)
+    kernels, errors = found.kernel, found.standard_error
     np.testing.assert_array_equal(kernels, estimate(keys).kernel)
     pairs = z_scores(kernels[::2], kernels[1::2], np.hypot(errors[::2], errors[1::2]))
     assert pairs.max() < 5
