@@ -1,4 +1,4 @@
-"""K^(2), K^(3) and K^(4): the library against its rivals and against bare matrix products."""
+"""K^(2) to K^(4), and a K^(6): the library against rivals and against bare matrix products."""
 
 import functools
 from collections.abc import Callable
@@ -9,7 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 import nthlib as nth
-from benchmarks.rivals import full_jacobian, nested_jvp, products, scalar_recursion
+from benchmarks.rivals import (
+    all_units_at_once,
+    full_jacobian,
+    nested_jvp,
+    products,
+    scalar_recursion,
+)
 from benchmarks.timing import medians, workspace
 
 DIM = 64
@@ -40,6 +46,7 @@ CASES = (
     Case(4, 64, 512, 2),
     Case(4, 48, 512, 3),
     Case(4, 48, 1024, 3, products=False),
+    Case(6, 4, 8192, 1, {"all units at once": all_units_at_once}, products=False),
 )
 
 

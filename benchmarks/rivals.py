@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 import nthlib as nth
+from nthlib.finite.closed_forms import CLOSED_ORDERS, closed_kernels
+from nthlib.finite.lie import push_forward
 
 Call = Callable[[], Array]
 
@@ -62,6 +64,18 @@ def scalar_recursion(net: nth.FullyConnected, order: int) -> Callable[[Any, Arra
             function = jax.vmap(function, in_axes=(None, *axes))
         # Built from the last argument inwards: the first axis is the first sample.
         return function(params, *[X] * order)
+
+    return kernel
+
+
+def all_units_at_once(net: nth.FullyConnected, order: int) -> Callable[[Any, Array], Array]:
+    """K^(r) beyond the closed forms as the library does, but of a wide layer as a whole."""
+
+    def kernel(params: Any, X: Array) -> Array:
+        def fourth(theta: Any) -> Array:
+            return closed_kernels(net, theta, X, CLOSED_ORDERS)[CLOSED_ORDERS]
+
+        return push_forward(fourth, CLOSED_ORDERS, net, params, X, order)[order]
 
     return kernel
 

@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from nthbook.claims import Verdict, judge
+from nthbook.claims import Judgement, Verdict, judge
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Judgement", "Verdict", "judge"]
 
 
 if not TYPE_CHECKING:  # a checker would otherwise take any misspelt name for a public one

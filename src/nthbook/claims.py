@@ -92,7 +92,7 @@ class Interval(Protocol):
     """An estimate with an interval around it, such as an exponent fit."""
 
     @property
-    def slope(self) -> float:
+    def value(self) -> float:
         """The estimate itself."""
 
     @property
@@ -135,6 +135,19 @@ class Verdict:
     def words(self) -> str:
         """The outcome as a reader sees it; a control that fails breaks its claim."""
         return (CONTROL_WORDS if self.control else CLAIM_WORDS)[self.outcome][1]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What :func:`judge` found: the claim's verdict, and the control's where there is one."""
+
+    claim: Verdict
+    control: Verdict | None = None
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts that there are, the claim's first."""
+        return [self.claim] if self.control is None else [self.claim, self.control]
 
     def _ipython_display_(self) -> None:
         # `judge` has displayed it; as the last value of a cell it must not appear again.
@@ -203,7 +216,8 @@ def _cached_claims(path: Path, stamp: int) -> dict[str, Claim]:
     return load_claims(path)
 
 
-def _find_claim(claim_id: str) -> Claim | None:
+def find_claim(claim_id: str) -> Claim | None:
+    """The registered claim, or None; a registry that cannot be read is a ``UserWarning``."""
     path = find_registry()
     if path is None:
         return None
@@ -218,88 +232,89 @@ def judge(
     claim_id: str,
     measured: Interval | float | Sequence[float],
     *,
-    control: bool = False,
-) -> Verdict:
-    """Judge a measurement against the registered claim, print the verdict and record it.
+    control: Interval | float | Sequence[float] | None = None,
+) -> Judgement:
+    """Judge a measurement and its control against the registered claim, and show both.
 
-    In a notebook the verdict is also displayed as data, which is how the book's pipeline
-    collects it for the ledger. In the profile ``smoke`` (environment variable
+    In a notebook the verdicts are also displayed as data, which is how the book's pipeline
+    collects them for the ledger. In the profile ``smoke`` (environment variable
     ``NTH_PROFILE``) numbers are recorded and nothing is judged.
 
     Args:
         claim_id: the ``id`` of a claim in ``book/claims.toml``.
-        measured: an exponent fit (``slope``, ``low``, ``high``), a triple
+        measured: a fit or an estimate (``value``, ``low``, ``high``), a triple
             (value, low, high), or one number, which is its own interval.
-        control: True for the claim's control, broken on purpose: it must then not hold.
+        control: the same measured where the claim is broken on purpose: it must then not hold.
 
     Returns:
-        The :class:`Verdict`. Never raises: an unknown claim or an unusable measurement
+        The :class:`Judgement`. Never raises: an unknown claim or an unusable measurement
         gives the outcome "invalid" and a ``UserWarning``.
 
     Warns:
-        UserWarning: when the measurement is unusable, or in single precision.
+        UserWarning: when a measurement is unusable, or in single precision.
 
     >>> import nthbook
-    >>> verdict = nthbook.judge("ntk-limit", (-0.49, -0.53, -0.45))  # inside the book
+    >>> judged = nthbook.judge("ntk-limit", (-0.49, -0.53, -0.45), control=0.0)  # inside the book
     ntk-limit: holds. exponent of m −0.49 [−0.53, −0.45], predicted −0.50 ± 0.10, rival −1.00
-    >>> verdict.outcome
-    'holds'
+    ntk-limit (control): breaks the claim. exponent of m 0.00
+    >>> judged.claim.outcome, judged.control.outcome
+    ('holds', 'fails')
     """
     claim_id = str(claim_id)
-    control = _control(claim_id, control)
-    value, low, high = _interval(claim_id, measured)
-    if _is_single(measured):
-        from nthlib import checks  # here, because the command `nth` starts without JAX
-
-        message = f"claim {claim_id!r}: measured was {checks.SINGLE}"
-        warnings.warn(message, UserWarning, stacklevel=2)
-    profile = os.environ.get("NTH_PROFILE", "quick")
-    claim = _find_claim(claim_id)
-    outcome: Outcome
+    claim = find_claim(claim_id)
     if claim is None:
         warnings.warn(f"claim {claim_id!r} is not registered in claims.toml", stacklevel=2)
-        outcome = "invalid"
-    else:
-        outcome = claim.outcome(low, high)
-        if profile == "smoke" and outcome != "invalid":
-            outcome = "recorded"
-    verdict = Verdict(claim_id, control, value, low, high, outcome, profile)
-    _show(verdict, claim)
-    return verdict
+    verdict = _verdict(claim_id, claim, measured, control=False)
+    against = None if control is None else _verdict(claim_id, claim, control, control=True)
+    judged = Judgement(verdict, against)
+    _show(judged, claim)
+    return judged
 
 
-def _control(claim_id: str, control: Any) -> bool:
+def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool) -> Verdict:
+    name = "control" if control else "measured"
     try:
-        return bool(control)
-    except Exception:  # as for a measurement
-        message = f"claim {claim_id!r}: control must be True or False, and counts as False"
+        value, low, high = interval(measured)
+        if _is_single(measured):
+            from nthlib import checks  # here, because the command `nth` starts without JAX
+
+            message = f"claim {claim_id!r}: {name} was {checks.SINGLE}"
+            warnings.warn(message, UserWarning, stacklevel=3)
+    except Exception:  # whatever a measurement may raise, the chapter goes on and the ledger is red
+        message = f"claim {claim_id!r}: {name} must be a fit, a number or (value, low, high)"
         warnings.warn(message, UserWarning, stacklevel=3)
-        return False
+        value = low = high = math.nan
+    profile = os.environ.get("NTH_PROFILE", "quick")
+    outcome: Outcome = "invalid" if claim is None else claim.outcome(low, high)
+    if profile == "smoke" and outcome != "invalid":
+        outcome = "recorded"
+    return Verdict(claim_id, control, value, low, high, outcome, profile)
+
+
+def interval(measured: Any) -> tuple[float, float, float]:
+    """Read a measurement as (value, low, high); one number is its own interval.
+
+    Raises:
+        Exception: whatever reading it raises.
+
+    >>> interval(2)
+    (2.0, 2.0, 2.0)
+    """
+    value, low, high = _numbers(measured)
+    if isinstance(measured, bool):
+        raise TypeError("a truth value is no measurement")
+    return float(value), float(low), float(high)
+
+
+def _numbers(measured: Any) -> Sequence[Any]:
+    if isinstance(measured, Interval):
+        return measured.value, measured.low, measured.high
+    return measured if isinstance(measured, Sequence) else [measured] * 3
 
 
 def _is_single(measured: Any) -> bool:
-    try:
-        if isinstance(measured, Interval):
-            measured = (measured.slope, measured.low, measured.high)
-        numbers = measured if isinstance(measured, Sequence) else [measured]
-        dtypes = [number.dtype for number in numbers if hasattr(number, "dtype")]
-        return any(dtype.kind == "f" and dtype.itemsize < 8 for dtype in dtypes)
-    except Exception:  # has been reported as unusable
-        return False
-
-
-def _interval(claim_id: str, measured: Any) -> tuple[float, float, float]:
-    try:
-        if isinstance(measured, Interval):
-            return float(measured.slope), float(measured.low), float(measured.high)
-        if isinstance(measured, Sequence):
-            value, low, high = (float(number) for number in measured)
-            return value, low, high
-        return float(measured), float(measured), float(measured)
-    except Exception:  # whatever a measurement may raise, the chapter goes on and the ledger is red
-        message = f"claim {claim_id!r}: measured must be a fit, a number or (value, low, high)"
-        warnings.warn(message, stacklevel=3)
-        return math.nan, math.nan, math.nan
+    dtypes = [number.dtype for number in _numbers(measured) if hasattr(number, "dtype")]
+    return any(dtype.kind == "f" and dtype.itemsize < 8 for dtype in dtypes)
 
 
 def format_number(number: float) -> str:
@@ -327,24 +342,36 @@ def format_prediction(claim: Claim) -> str:
 
 
 def describe(verdict: Verdict, claim: Claim | None) -> str:
-    """One line for a person: verdict, measured value, prediction, rival."""
+    """One line for a person: verdict, measured value, and for the claim prediction and rival."""
     label = f"{verdict.id} (control)" if verdict.control else verdict.id
     measured = format_interval(verdict.value, verdict.low, verdict.high)
     if claim is None:
         return f"{label}: not registered, measured {measured}"
-    line = f"{label}: {verdict.words}. {claim.quantity} {measured}, "
-    line += f"predicted {format_prediction(claim)}"
+    line = f"{label}: {verdict.words}. {claim.quantity} {measured}"
+    if verdict.control:
+        return line
+    line += f", predicted {format_prediction(claim)}"
     return line if claim.rival is None else f"{line}, rival {format_number(claim.rival)}"
 
 
-def _show(verdict: Verdict, claim: Claim | None) -> None:
-    line = describe(verdict, claim)
+def anchor(claim_id: str, *, control: bool = False) -> str:
+    """Name the place on a chapter's page where a claim, or its control, was judged."""
+    return f"{'control' if control else 'claim'}-{claim_id}"
+
+
+def _show(judged: Judgement, claim: Claim | None) -> None:
+    lines = [describe(verdict, claim) for verdict in judged.verdicts]
     ipython = sys.modules.get("IPython")
     if ipython is None or ipython.get_ipython() is None:
-        print(line)
+        print("\n".join(lines))
         return
     from IPython.display import display  # only inside a notebook, where it is present
 
-    markup = f'<div class="nth-verdict nth-{verdict.tone}">{html.escape(line)}</div>'
-    bundle = {"text/plain": line, "text/html": markup, VERDICT_MIME: verdict.as_dict()}
+    boxes = [
+        f'<div id="{html.escape(anchor(verdict.id, control=verdict.control))}" '
+        f'class="nth-verdict nth-{verdict.tone}">{html.escape(line)}</div>'
+        for verdict, line in zip(judged.verdicts, lines, strict=True)
+    ]
+    data = [verdict.as_dict() for verdict in judged.verdicts]
+    bundle = {"text/plain": "\n".join(lines), "text/html": "".join(boxes), VERDICT_MIME: data}
     display(bundle, raw=True)

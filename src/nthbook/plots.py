@@ -120,7 +120,7 @@ def scaling_plot(
     if ax is None:
         _, ax = plt.subplots()
     errors = np.stack([fit.values - fit.values_low, fit.values_high - fit.values])
-    slope, low, high = (_exponent(value) for value in (fit.slope, fit.low, fit.high))
+    slope, low, high = (_exponent(value) for value in (fit.value, fit.low, fit.high))
     text = f"{label}: {slope} [{low}, {high}]"
     ax.errorbar(fit.widths, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):

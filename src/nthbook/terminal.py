@@ -17,6 +17,7 @@ import click
 from nthbook.claims import Verdict
 
 _GAP = "  "
+_PIPE = 80  # columns of the line below a table's head, where no terminal sets them
 _STYLES: dict[str, dict[str, Any]] = {
     "good": {"fg": "green"},
     "bad": {"fg": "red", "bold": True},
@@ -79,10 +80,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], room: int | None)
     lines = [[Cell(name, "strong") for name in head], *rows]
     natural = [max(len(line[at].text) for line in lines) for at in range(len(head))]
     if room is None:
-        return _columns(lines, natural, hyphens=False)
+        return _columns(lines, natural, _PIPE, hyphens=False)
     for hyphens in (False, True):
         if fitted := _fit(lines, natural, room, hyphens=hyphens):
-            return _columns(lines, fitted, hyphens=hyphens)
+            return _columns(lines, fitted, room, hyphens=hyphens)
     return "\n".join(_paragraph(head, row, room) for row in rows)
 
 
@@ -108,10 +109,12 @@ def _pieces(text: str, hyphens: bool) -> list[str]:
     return (text.replace("-", "- ") if hyphens else text).split()
 
 
-def _columns(lines: Sequence[Sequence[Cell]], widths: Sequence[int], *, hyphens: bool) -> str:
+def _columns(
+    lines: Sequence[Sequence[Cell]], widths: Sequence[int], room: int, *, hyphens: bool
+) -> str:
     head, *rows = (_wrapped(line, widths, hyphens=hyphens) for line in lines)
     shown = [*head, *(piece for row in rows for piece in row)]
-    rule = "-" * max(len(click.unstyle(line)) for line in shown)
+    rule = "-" * min(room, max(len(click.unstyle(line)) for line in shown))
     return "\n".join([*head, rule, *shown[len(head) :]])
 
 

@@ -26,7 +26,7 @@ from nthbook.claims import Claim, find_registry, load_claims
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_broken_registry_never_raises(registered, text):
     registered.write_text(text)
-    assert nthbook.judge("drift", (-1.0, -1.05, -0.95)).outcome == "invalid"
+    assert nthbook.judge("drift", (-1.0, -1.05, -0.95)).claim.outcome == "invalid"
 
 
 def test_a_broken_registry_is_named_in_the_warning(registered):
@@ -39,9 +39,9 @@ def test_a_broken_registry_is_named_in_the_warning(registered):
 
 
 def test_an_edited_registry_is_read_again(registered):
-    assert nthbook.judge("drift", -1.0).outcome == "holds"
+    assert nthbook.judge("drift", -1.0).claim.outcome == "holds"
     registered.write_text(registry({**FIELDS, "predicted": 5.0}) + "\n# longer\n")
-    assert nthbook.judge("drift", -1.0).outcome == "fails"
+    assert nthbook.judge("drift", -1.0).claim.outcome == "fails"
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_without_a_book_the_packaged_copy_is_used(tmp_path, monkeypatch):
     assert find_registry(alone) is None
     monkeypatch.chdir(alone)
     with pytest.warns(UserWarning, match="is not registered"):
-        assert nthbook.judge("drift", -1.0).outcome == "invalid"
+        assert nthbook.judge("drift", -1.0).claim.outcome == "invalid"
     (tmp_path / "package").mkdir()
     packaged = tmp_path / "package" / "claims.toml"
     packaged.write_text(registry(FIELDS))
     assert find_registry(alone) == packaged
-    assert nthbook.judge("drift", -1.0).outcome == "holds"
+    assert nthbook.judge("drift", -1.0).claim.outcome == "holds"

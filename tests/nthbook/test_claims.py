@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from types import SimpleNamespace
 
@@ -40,7 +41,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("claim", "measured", "outcome"), OUTCOMES)
 def test_every_outcome_of_every_relation(registered, capsys, claim, measured, outcome):
-    verdict = nthbook.judge(claim, measured)
+    verdict = nthbook.judge(claim, measured).claim
     assert verdict.outcome == outcome
     np.testing.assert_array_equal((verdict.value, verdict.low, verdict.high), measured)
     assert verdict.profile == "quick"
@@ -66,7 +67,7 @@ def test_the_region_of_a_relation(relation, region):
 @pytest.mark.parametrize(
     "measured",
     [
-        SimpleNamespace(slope=-1.0, low=-1.05, high=-0.95),
+        SimpleNamespace(value=-1.0, low=-1.05, high=-0.95),
         [-1.0, -1.05, -0.95],
         -1.0,
         np.float64(-1.0),
@@ -75,7 +76,7 @@ def test_the_region_of_a_relation(relation, region):
     ],
 )
 def test_every_kind_of_measurement_is_read(registered, measured):
-    assert nthbook.judge("drift", measured).outcome == "holds"
+    assert nthbook.judge("drift", measured).claim.outcome == "holds"
 
 
 @pytest.mark.parametrize(
@@ -88,16 +89,19 @@ def test_every_kind_of_measurement_is_read(registered, measured):
     ],
 )
 def test_a_control_must_break_the_claim(registered, capsys, measured, says):
-    verdict = nthbook.judge("drift", measured, control=True)
-    assert verdict.control
-    assert capsys.readouterr().out.startswith(says)
+    judged = nthbook.judge("drift", -1.0, control=measured)
+    verdict = judged.control
+    assert (judged.claim.outcome, judged.claim.control, verdict.control) == ("holds", False, True)
+    claimed, controlled = capsys.readouterr().out.splitlines()
+    assert claimed.startswith("drift: holds.")
+    assert controlled.startswith(says)
     assert (verdict.tone == "bad") == (verdict.outcome in ("holds", "invalid"))
 
 
 @pytest.mark.parametrize("measured", [-1.0, -0.5, (-1.0, -1.5, -0.5)])
 def test_smoke_records_and_judges_nothing(registered, monkeypatch, capsys, measured):
     monkeypatch.setenv("NTH_PROFILE", "smoke")
-    verdict = nthbook.judge("drift", measured)
+    verdict = nthbook.judge("drift", measured).claim
     assert (verdict.outcome, verdict.profile) == ("recorded", "smoke")
     assert verdict.tone == "neutral"
     assert capsys.readouterr().out.startswith("drift: not judged. ")
@@ -105,7 +109,7 @@ def test_smoke_records_and_judges_nothing(registered, monkeypatch, capsys, measu
 
 def test_smoke_does_not_hide_an_unusable_number(registered, monkeypatch):
     monkeypatch.setenv("NTH_PROFILE", "smoke")
-    assert nthbook.judge("drift", math.nan).outcome == "invalid"
+    assert nthbook.judge("drift", math.nan).claim.outcome == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -115,23 +119,25 @@ def test_smoke_does_not_hide_an_unusable_number(registered, monkeypatch):
         jnp.array(-1.0, "float32"),
         xr.DataArray(np.float32(-1.0)),
         (-1.0, np.float32(-1.05), -0.95),
-        SimpleNamespace(slope=np.float32(-1.0), low=-1.05, high=-0.95),
+        SimpleNamespace(value=np.float32(-1.0), low=-1.05, high=-0.95),
     ],
     ids=["NumPy", "JAX", "xarray", "triple", "fit"],
 )
 def test_a_measurement_in_single_precision_is_judged_with_a_warning(registered, measured):
     with pytest.warns(UserWarning, match="measured in single precision: enable float64 by jax"):
-        assert nthbook.judge("drift", measured).outcome == "holds"
+        assert nthbook.judge("drift", measured).claim.outcome == "holds"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_an_unusable_control_never_raises(registered):
-    assert nthbook.judge("drift", -1.0, control=np.ones(2)).control is False
+@pytest.mark.parametrize("control", [True, np.ones(2), "text"], ids=["True", "array", "text"])
+def test_an_unusable_control_never_raises(registered, control):
+    with pytest.warns(UserWarning, match="control must be a fit, a number or"):
+        judged = nthbook.judge("drift", -1.0, control=control)
+    assert (judged.claim.outcome, judged.control.outcome) == ("holds", "invalid")
 
 
 def test_an_unknown_claim_is_a_warning_and_an_invalid_verdict(registered, capsys):
     with pytest.warns(UserWarning, match="'drfit' is not registered"):
-        verdict = nthbook.judge("drfit", -1.0)
+        verdict = nthbook.judge("drfit", -1.0).claim
     assert verdict.outcome == "invalid"
     assert verdict.tone == "bad"
     assert "drfit: not registered, measured −1.00" in capsys.readouterr().out
@@ -141,29 +147,29 @@ class Exploding:
     low, high = 0.0, 1.0
 
     @property
-    def slope(self):
+    def value(self):
         raise RuntimeError("no fit")
 
 
 @pytest.mark.parametrize(
     "measured",
-    [None, "text", (1.0, 2.0), (), [None] * 3, {"slope": 1}, 1j, object(), jnp.ones(3), 10**400],
+    [None, "text", (1.0, 2.0), (), [None] * 3, {"value": 1}, 1j, object(), jnp.ones(3), 10**400],
     ids=["None", "text", "pair", "empty", "Nones", "dict", "complex", "object", "array", "huge"],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_an_unusable_measurement_never_raises(registered, measured):
-    assert nthbook.judge("drift", measured).outcome == "invalid"
+    assert nthbook.judge("drift", measured).claim.outcome == "invalid"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_measurement_that_raises_when_read_never_raises(registered):
-    assert nthbook.judge("drift", Exploding()).outcome == "invalid"
+    assert nthbook.judge("drift", Exploding()).claim.outcome == "invalid"
 
 
 @pytest.mark.parametrize("name", [None, 3, ["drift"]], ids=str)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_an_unusable_name_never_raises(registered, name):
-    assert nthbook.judge(name, -1.0).outcome == "invalid"
+    assert nthbook.judge(name, -1.0).claim.outcome == "invalid"
 
 
 @pytest.mark.parametrize("value", [1.5, math.nan, math.inf])
@@ -222,15 +228,15 @@ def test_in_a_notebook_the_verdict_is_displayed_as_data(registered, monkeypatch,
     display = SimpleNamespace(display=lambda bundle, raw: shown.append((bundle, raw)))
     monkeypatch.setitem(sys.modules, "IPython", fake)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
-    verdict = nthbook.judge("drift", (-1.0, -1.05, -0.95))
+    judged = nthbook.judge("drift", (-1.0, -1.05, -0.95), control=-0.5)
     ((bundle, raw),) = shown
     assert raw
-    assert bundle[claims.VERDICT_MIME] == verdict.as_dict()
-    assert 'class="nth-verdict nth-good"' in bundle["text/html"]
+    assert bundle[claims.VERDICT_MIME] == [verdict.as_dict() for verdict in judged.verdicts]
+    assert '<div id="claim-drift" class="nth-verdict nth-good">' in bundle["text/html"]
+    assert '<div id="control-drift" class="nth-verdict nth-good">' in bundle["text/html"]
     assert bundle["text/plain"].startswith("drift: holds")
     assert capsys.readouterr().out == ""
-    nthbook.judge("drift", -0.5)
-    nthbook.judge("drift", -0.5, control=True)
+    nthbook.judge("drift", -0.5, control=-1.0)
     nthbook.judge("drift", (-1, -1.5, -0.5))
-    states = [bundle["text/html"].split("nth-verdict nth-")[1].split('"')[0] for bundle, _ in shown]
-    assert states == ["good", "bad", "good", "neutral"]
+    states = [re.findall(r"nth-verdict nth-(\w+)", bundle["text/html"]) for bundle, _ in shown]
+    assert states == [["good", "good"], ["bad", "bad"], ["neutral"]]

@@ -41,7 +41,7 @@ def test_measured_values_and_lines_of_theory_are_drawn(fit):
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_xlabel() == "width m"
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    expected = f"drift: {fit.slope:.2f} [{fit.low:.2f}, {fit.high:.2f}]".replace("-", "−")
+    expected = f"drift: {fit.value:.2f} [{fit.low:.2f}, {fit.high:.2f}]".replace("-", "−")
     assert expected in texts
 
 

@@ -64,7 +64,7 @@ MIME = "application/vnd.nthlib.verdict+json"
 def judge(claim, low, high, outcome, control=False):
     verdict = dict(id=claim, control=control, value=low, low=low, high=high)
     verdict |= dict(outcome=outcome, profile=os.environ["NTH_PROFILE"])
-    display({{"text/plain": claim, MIME: verdict}}, raw=True)
+    display({{"text/plain": claim, MIME: [verdict]}}, raw=True)
 ```
 
 ```{{code-cell}} python

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from nthbook.book import Book, UsageError
-from nthbook.cli.completion import SHELLS, completion_script
+from nthbook.cli.completion import SHELLS, complete_chapters, completion_script
 from nthbook.cli.help import BookCommand
-from nthbook.cli.options import profile_option
+from nthbook.cli.options import known_chapters, profile_option
 from nthbook.terminal import echo, problem, width
 
 if TYPE_CHECKING:
@@ -57,10 +57,12 @@ def list_chapters(profile: str, as_json: bool) -> None:
     cls=BookCommand,
     examples=(
         ("nth check", "the ledger, and what is wrong"),
+        ("nth check truncation", "of one chapter alone"),
         ("nth check --save before.json", "before a change,"),
         ("nth check --against before.json", "and after it"),
     ),
 )
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...", shell_complete=complete_chapters)
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
@@ -74,8 +76,10 @@ def list_chapters(profile: str, as_json: bool) -> None:
     help="Keep the measured claims in FILE, for --against.",
 )
 @json_option
-def check(against: Path | None, save: Path | None, as_json: bool) -> int:
+def check(chapters: tuple[str, ...], against: Path | None, save: Path | None, as_json: bool) -> int:
     """Print the ledger of claims; exit with 1 when it is red.
+
+    Where chapters are named, nothing else is looked at.
 
     Red are: a theorem that fails, a control that holds, an unusable measurement, a claim
     or a control without one, and a chapter that never ran, failed or is stale.
@@ -89,7 +93,8 @@ def check(against: Path | None, save: Path | None, as_json: bool) -> int:
     from nthbook.ledger.rows import ledger_rows, problems
 
     book = Book.find()
-    rows = ledger_rows(book)
+    names = known_chapters(book, chapters) if chapters else None
+    rows = ledger_rows(book, names)
     for other, given in (("--against", against is not None), ("--json", as_json)):
         if given and save is not None:
             raise UsageError(f"{other} and --save exclude each other")
@@ -100,7 +105,7 @@ def check(against: Path | None, save: Path | None, as_json: bool) -> int:
 
         click.echo(f"{save}: {save_reference(rows, save)} measured claims")
         return 0
-    return _report(rows, problems(book), as_json)
+    return _report(rows, problems(book, names), as_json)
 
 
 @click.command(

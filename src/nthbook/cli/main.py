@@ -14,6 +14,7 @@ from nthbook.cli.look import LOOKING
 from nthbook.cli.options import (
     force_option,
     jobs_option,
+    known_chapters,
     profile_option,
     repository_option,
     scheduler_option,
@@ -23,7 +24,7 @@ from nthbook.cli.options import (
 # What parses notebooks or runs kernels is imported by the commands that need it, so that
 # `nth --help` answers at once. Nothing here imports JAX.
 from nthbook.cli.share import SHARING
-from nthbook.parameters import parse_options, suggest
+from nthbook.parameters import parse_options
 from nthbook.terminal import colour, problem
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -101,8 +102,8 @@ def run(chapters: tuple[str, ...], profile: str, options: tuple[str, ...], **set
     """Run chapters that are stale; all of them when none is named.
 
     A chapter that fails keeps its last good output; a chapter that is killed starts again
-    and takes from the cache what its sweeps had finished. The site is not built: that is
-    `nth build`.
+    and takes from the cache what its sweeps had finished. A claim that is judged and not
+    registered, or without a control, is named. The site is not built: that is `nth build`.
     """
     if options and not chapters:
         raise UsageError("-p needs the name of a chapter: parameters belong to one")
@@ -207,7 +208,7 @@ def _run(
         check_scheduler(scheduler)
     overrides = parse_options(options)
     requests = [
-        make_request(book, name, profile, overrides) for name in _known_chapters(book, names)
+        make_request(book, name, profile, overrides) for name in known_chapters(book, names)
     ]
     stale = []
     for request in requests:
@@ -219,23 +220,19 @@ def _run(
             click.echo(f"{request.chapter.name}: up to date")
     if not stale:
         return 0
+    from nthbook.ledger.rows import run_problems
     from nthbook.run import cache
     from nthbook.run.execute import RunSettings, run_chapters
 
     failed = run_chapters(stale, RunSettings(jobs, force, scheduler, timeout, copy_to))
     cache.shrink_cache(book, cache.parse_size(cache.LIMIT))
+    for request in stale:
+        if request.chapter.name not in failed:
+            for sentence in run_problems(book, request.chapter.name):
+                problem(sentence)
     if profile == "smoke" and not failed:
         click.echo("At profile smoke numbers are recorded and nothing is judged.")
     return FAILED if failed else 0
-
-
-def _known_chapters(book: Book, names: Sequence[str]) -> list[str]:
-    known = book.chapter_names()
-    for name in names:
-        if name not in known:
-            hint = suggest(name, known)
-            raise UsageError(f"no chapter {name!r}{hint}; the chapters are {', '.join(known)}")
-    return [name for name in known if name in names] if names else known
 
 
 def _build(book: Book, **options: Any) -> int:

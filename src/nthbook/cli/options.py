@@ -1,8 +1,11 @@
-"""The options of the command ``nth`` that several of its commands share."""
+"""What several commands of ``nth`` share: options, and chapters by name."""
+
+from collections.abc import Sequence
 
 import click
 
-from nthbook.parameters import PROFILES
+from nthbook.book import Book, UsageError
+from nthbook.parameters import PROFILES, suggest
 from nthbook.share.repository import parse_repository
 
 profile_option = click.option(
@@ -44,3 +47,17 @@ repository_option = click.option(
     callback=lambda _context, _option, text: parse_repository(text) if text else None,
     help="The book's repository, https://github.com/OWNER/NAME: where its buttons lead.",
 )
+
+
+def known_chapters(book: Book, names: Sequence[str]) -> list[str]:
+    """Return the chapters named, in the order of the book; all where none is named.
+
+    Raises:
+        UsageError: naming a chapter that the book does not have.
+    """
+    known = book.chapter_names()
+    for name in names:
+        if name not in known:
+            hint = suggest(name, known)
+            raise UsageError(f"no chapter {name!r}{hint}; the chapters are {', '.join(known)}")
+    return [name for name in known if name in names] if names else known

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from nthbook.book import CHAPTERS
-from nthbook.claims import Claim, Verdict, format_interval, format_number, format_prediction
+from nthbook.claims import Claim, Verdict, anchor, format_interval, format_number, format_prediction
 from nthbook.ledger.rows import LedgerRow, Record
 
 _SCRIPT = re.compile(r"([_^])(\([^()]*\)|[^\W²³]+)")
@@ -36,11 +36,6 @@ def formula(text: str) -> str:
             script = script[1:-1]
         shown += f"<{tag}>{html.escape(script)}</{tag}>{html.escape(rest)}"
     return shown
-
-
-def anchor(claim: str, *, control: bool = False) -> str:
-    """Name the place in a chapter where a claim, or its control, was judged."""
-    return f"{'control' if control else 'claim'}-{claim}"
 
 
 def place(row: LedgerRow, *, control: bool = False) -> str | None:

@@ -1,13 +1,13 @@
 """The ledger: every registered claim beside what its chapter measured."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from nthbook.book import Book, UsageError
 from nthbook.claims import Claim, Verdict, describe, format_interval
 from nthbook.run.record import Record, read_failure, read_record
 
-__all__ = ["LedgerRow", "Record", "ledger_rows", "problems", "read_record"]
+__all__ = ["LedgerRow", "Record", "ledger_rows", "problems", "read_record", "run_problems"]
 
 # The worst of several verdicts counts, so that a claim cannot be judged until it holds.
 _CLAIM_ORDER = ("invalid", "fails", "undecided", "recorded", "holds")
@@ -24,13 +24,17 @@ class LedgerRow:
     control: Verdict | None
 
 
-def ledger_rows(book: Book) -> list[LedgerRow]:
-    """Return a row for every registered claim, by chapter in book order, then as registered."""
+def ledger_rows(book: Book, chapters: Collection[str] | None = None) -> list[LedgerRow]:
+    """Return a row for every registered claim, by chapter in book order, then as registered.
+
+    ``chapters`` are those whose claims are wanted; all by default.
+    """
     claims = book.claims()
     order = {name: place for place, name in enumerate(book.chapter_names())}
     records = {chapter: read_record(book, chapter) for chapter in order}
     ranked = sorted(claims.values(), key=lambda claim: order.get(claim.chapter, len(order)))
-    return [_row(claim, records.get(claim.chapter)) for claim in ranked]
+    wanted = [claim for claim in ranked if chapters is None or claim.chapter in chapters]
+    return [_row(claim, records.get(claim.chapter)) for claim in wanted]
 
 
 def _row(claim: Claim, record: Record | None) -> LedgerRow:
@@ -46,17 +50,29 @@ def _row(claim: Claim, record: Record | None) -> LedgerRow:
     )
 
 
-def problems(book: Book) -> list[str]:
-    """List the sentences for which ``nth check`` is red; empty when the book is sound."""
-    found = [
-        sentence for name in book.chapter_names() for sentence in _chapter_problems(book, name)
-    ]
-    for row in ledger_rows(book):
+def problems(book: Book, chapters: Collection[str] | None = None) -> list[str]:
+    """List the sentences for which ``nth check`` is red; empty when the book is sound.
+
+    ``chapters`` are those that are looked at; all by default.
+    """
+    names = book.chapter_names() if chapters is None else chapters
+    found = [sentence for name in names for sentence in _chapter_problems(book, name)]
+    for row in ledger_rows(book, chapters):
         if row.record is not None:
             found.extend(_row_problems(row))
         elif row.claim.chapter not in book.chapter_names():
             found.append(f"claim {row.claim.id}: chapter {row.claim.chapter} is not in _toc.yml")
     return found
+
+
+def run_problems(book: Book, name: str) -> list[str]:
+    """List what a chapter's last run judged and should not have, or judged without a control."""
+    alone = (
+        f"chapter {name} judges {row.claim.id} without a control"
+        for row in ledger_rows(book, [name])
+        if row.verdict is not None and row.control is None
+    )
+    return [*_stray_verdicts(book, name), *alone]
 
 
 def _chapter_problems(book: Book, name: str) -> Iterator[str]:

@@ -14,10 +14,10 @@ _WARNING = re.compile(r"^.*:\d+: (?P<kind>UserWarning|RuntimeWarning): (?P<messa
 def collect_verdicts(notebook: NotebookNode) -> list[dict[str, Any]]:
     """Return what ``judge`` displayed, in order, with the index of the cell that did."""
     return [
-        {**output["data"][VERDICT_MIME], "cell": index}
+        {**verdict, "cell": index}
         for index, cell in enumerate(notebook.cells)
         for output in cell.get("outputs", [])
-        if VERDICT_MIME in output.get("data", {})
+        for verdict in output.get("data", {}).get(VERDICT_MIME, [])
     ]
 
 

@@ -15,7 +15,6 @@ import nbformat
 from nthbook.book import Book
 from nthbook.chapter import load_chapter
 from nthbook.claims import VERDICT_MIME
-from nthbook.ledger.cards import anchor
 from nthbook.ledger.rows import Record, read_record
 from nthbook.pages.front import FIGURE, front_figure
 from nthbook.pages.written import chapter_footer, fill_page, missing_note
@@ -69,7 +68,7 @@ def stage_book(
 
 def staged_notebook(notebook: Any, record: Record, page: str) -> Any:
     """An executed notebook as the site shows it: with a note on its run above and below."""
-    _mark_verdicts(notebook)
+    _take_out_verdicts(notebook)
     mark_run(notebook, record)
     footer = nbformat.v4.new_markdown_cell(chapter_footer(record, page), id="nth-run")
     notebook.cells.append(footer)
@@ -123,20 +122,10 @@ def _executed(book: Book, page: str, name: str, allow_missing: bool) -> tuple[st
     return f"{page}.ipynb", nbformat.writes(notebook)
 
 
-def _mark_verdicts(notebook: Any) -> None:
-    """Give each verdict the name by which the ledger links to it, and take its data out.
-
-    The ledger has collected the data; Sphinx would warn of an unknown kind of output.
-    """
-    named = set()
+def _take_out_verdicts(notebook: Any) -> None:
+    """The ledger has collected them; Sphinx would warn of an unknown kind of output."""
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        verdict = output.get("data", {}).pop(VERDICT_MIME, None)
-        if verdict is not None and "text/html" in output.data:
-            name = anchor(verdict["id"], control=verdict["control"])
-            if name not in named:
-                html = output.data["text/html"]
-                output.data["text/html"] = html.replace("<div ", f'<div id="{name}" ', 1)
-            named.add(name)
+        output.get("data", {}).pop(VERDICT_MIME, None)
 
 
 def _mirror(files: dict[str, bytes], folder: Path) -> None:

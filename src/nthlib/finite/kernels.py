@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from nthlib import checks
@@ -11,6 +13,7 @@ from nthlib.compilation import compiled
 from nthlib.finite.blocks import Blocks
 from nthlib.finite.closed_forms import (
     CLOSED_ORDERS,
+    UNITS_AT_ONCE,
     closed_kernels,
     layer_kernel_matrices,
 )
@@ -192,12 +195,41 @@ def _closed_kernels(
     assert has_closed_forms(model)
     if order <= CLOSED_ORDERS:
         return closed_kernels(model, params, X, order, X_test)
+    if model.depth == 1 and model.width > UNITS_AT_ONCE:
+        return _sum_over_units(model, order, params, X, X_test)
 
     def highest(theta: Any) -> Array:
         return closed_kernels(model, theta, X, CLOSED_ORDERS, X_test)[CLOSED_ORDERS]
 
     lower = closed_kernels(model, params, X, CLOSED_ORDERS - 1, X_test)
     return lower | push_forward(highest, CLOSED_ORDERS, model, params, X, order)
+
+
+def _sum_over_units(
+    model: FullyConnected, order: int, params: Parameters, X: Array, X_test: Array | None
+) -> dict[int, Array]:
+    """K^(r) = m^{−r/2} Σ_i κ^(r)(a_i, w_i) of one hidden layer, some units at a time.
+
+    Where these do not divide the width, the last ones are idle repetitions of the last unit.
+    """
+    m, count = model.width, -(-model.width // UNITS_AT_ONCE)
+    size = -(-m // count)
+    units = np.arange(count * size).reshape(count, size)
+    parts = jax.tree.map(lambda leaf: leaf[np.minimum(units, m - 1)], params)
+    if count * size > m:
+        gains = 1.0 if parts.gains is None else parts.gains
+        parts = parts._replace(gains=jnp.asarray(units < m, parts.readout.dtype) * gains)
+    part = FullyConnected(model.dim, size, 1, model.activation)
+
+    def add(total: dict[int, Array], some: Parameters) -> tuple[dict[int, Array], None]:
+        found = _closed_kernels(part, order, None, some, X, X_test)
+        return jax.tree.map(jnp.add, total, found), None
+
+    n, rows = len(X), len(X) if X_test is None else len(X) + len(X_test)
+    dtype = jnp.result_type(X, *jax.tree.leaves(params))
+    nothing = {r: jnp.zeros((rows, *(n,) * (r - 1)), dtype) for r in range(1, order + 1)}
+    total, _ = jax.lax.scan(add, nothing, parts)
+    return {r: (size / m) ** (r / 2) * kernel for r, kernel in total.items()}
 
 
 def _derivative_kernels(

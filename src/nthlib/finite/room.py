@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from nthlib.finite.blocks import Blocks, parameter_count, sizes
-from nthlib.finite.closed_forms import ROWS_AT_ONCE
+from nthlib.finite.closed_forms import CLOSED_ORDERS, ROWS_AT_ONCE, UNITS_AT_ONCE
 from nthlib.memory import bytes_allowed
 from nthlib.outputs import Model
 
@@ -59,5 +59,11 @@ def _beside_closed_forms(model: Any, params: PyTree, n: int, rows: int, order: i
         return third + states + 4 * ROWS_AT_ONCE * model.width * model.depth
     # ∇³f and the Gram matrix of all pairs beside the result, and the tangents; each further
     # order carries a tangent of all that.
-    fourth = 3 * rows * n**3 + 5 * n * n * model.width * model.depth
-    return 2 ** (order - 4) * (fourth + states + parameter_count(params))
+    parameters, units, copies = parameter_count(params), model.width, 0
+    if order > CLOSED_ORDERS and model.depth == 1 and units > UNITS_AT_ONCE:
+        # The parameters in blocks, and the sum over blocks that is added to.
+        copies = parameters + sum(rows * n ** (r - 1) for r in range(1, order + 1))
+        states, parameters = (UNITS_AT_ONCE * size // units for size in (states, parameters))
+        units = UNITS_AT_ONCE
+    fourth = 3 * rows * n**3 + 5 * n * n * units * model.depth
+    return copies + 2 ** (order - CLOSED_ORDERS) * (fourth + states + parameters)

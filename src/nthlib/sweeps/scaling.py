@@ -248,20 +248,20 @@ def _keys(seeds: Array, width: int) -> PRNGKeyArray:
 
 @dataclass(frozen=True)
 class ExponentFit:
-    """A power law value ≈ exp(intercept) · width^slope, fitted to a statistic over seeds.
+    """A power law value ≈ exp(intercept) · width^value, fitted to a statistic over seeds.
 
-    ``low`` and ``high`` bound the slope's 95 % bootstrap interval; ``values`` are the
+    ``low`` and ``high`` bound the exponent's 95 % bootstrap interval; ``values`` are the
     statistic at each width, with ``values_low`` and ``values_high`` around them.
 
     >>> import numpy as np, xarray as xr, nthlib as nth
     >>> table = xr.DataArray([[3.0, 3.0], [1.5, 1.5]], dims=("width", "seed"),
     ...                      coords={"width": [4, 8]})
     >>> fit = nth.fit_exponent(table)
-    >>> round(fit.slope, 6), fit.values.tolist()
+    >>> round(fit.value, 6), fit.values.tolist()
     (-1.0, [3.0, 1.5])
     """
 
-    slope: float
+    value: float
     low: float
     high: float
     intercept: float
@@ -272,7 +272,7 @@ class ExponentFit:
     statistic: str
 
     def __str__(self) -> str:
-        return f"exponent {self.slope:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"exponent {self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @spelled

@@ -116,6 +116,7 @@ def test_in_a_pipe_a_chapter_is_one_line_without_control_characters(book, capsys
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 4
+    assert out.splitlines()[1] == "-" * 80
     assert all(name in out for name in names)
     assert not [letter for letter in out if ord(letter) < 32 and letter != "\n"]
 

@@ -1,5 +1,6 @@
 """The command: misuse is one line and status 2; building, serving, exporting, benchmarks."""
 
+import json
 import re
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def built(monkeypatch):
         (["run", "alpha", "-p", "profile=full"], "use --profile"),
         (["run", "-p", "widths=[3]"], "-p needs the name of a chapter"),
         (["list", "alpha"], "alpha"),
+        (["check", "alhpa"], "no chapter 'alhpa' (did you mean alpha?)"),
         (["check", "--json", "--save", "kept.json"], "--json and --save exclude each other"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
         (["serve"], "there is no site yet"),
@@ -196,6 +198,15 @@ def test_ctrl_c_is_one_line(book, monkeypatch, capsys):
     monkeypatch.setattr(execute, "run_chapters", interrupt)
     assert main(["run"]) == 130
     assert capsys.readouterr().err.strip() == "nth: interrupted; no kernel is left running"
+
+
+def test_a_run_says_when_a_claim_was_judged_without_a_control(book, ran, capsys):
+    path = book.claims_dir / "alpha.json"
+    verdict = {"id": "one", "control": False, "value": 0, "low": 0, "high": 0, "outcome": "fails"}
+    pretend_run(book, "alpha", seeds=8)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "verdicts": [verdict]}))
+    assert main(["run", "alpha"]) == 0
+    assert capsys.readouterr().err == "problem: chapter alpha judges one without a control\n"
 
 
 def test_list_shows_claims_times_and_state(book, capsys):

@@ -7,7 +7,7 @@ from tiny_book import pretend_run, write_claims
 
 from nthbook.book import Book
 from nthbook.cli.main import main
-from nthbook.ledger.rows import ledger_rows, problems
+from nthbook.ledger.rows import ledger_rows, problems, run_problems
 from nthbook.run.record import Failure, write_failure, write_record
 
 
@@ -135,3 +135,29 @@ def test_a_claim_of_no_chapter_is_red(book):
     )
     assert [row.claim.id for row in ledger_rows(book)] == ["one", "two", "x"]
     assert problems(book) == ["claim x: chapter gone is not in _toc.yml"]
+
+
+def test_chapters_are_looked_at_alone(book, capsys):
+    pretend(book, sound("one"), beta=[verdict("two", "fails", value=3), *sound("two")[1:]])
+    assert [row.claim.id for row in ledger_rows(book, ["alpha"])] == ["one"]
+    assert problems(book, ["alpha"]) == []
+    assert main(["check", "alpha"]) == 0
+    assert "1 claims: 1 held" in capsys.readouterr().out
+    assert main(["check", "beta"]) == 1
+    assert main(["check", "gamma"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "found"),
+    [
+        (sound("one"), []),
+        (sound("one")[:1], ["chapter alpha judges one without a control"]),
+        ([*sound("one"), verdict("three", "invalid")], ["judges three, which is not registered"]),
+        ([*sound("one"), *sound("two")], ["judges two, which belongs to chapter beta"] * 2),
+    ],
+)
+def test_a_run_names_what_it_judged_and_should_not_have(book, verdicts, found):
+    pretend(book, verdicts)
+    sentences = run_problems(book, "alpha")
+    assert len(sentences) == len(found)
+    assert all(words in sentence for words, sentence in zip(found, sentences, strict=True))

@@ -8,7 +8,7 @@ from nthbook.run import clean
 
 def test_verdicts_are_collected_with_their_cell():
     verdicts = [{"id": "one", "control": False}, {"id": "one", "control": True}]
-    shown = [new_output("display_data", {VERDICT_MIME: verdict}) for verdict in verdicts]
+    shown = [new_output("display_data", {VERDICT_MIME: [verdict]}) for verdict in verdicts]
     other = new_output("display_data", {"text/plain": "a figure"})
     notebook = new_notebook(
         cells=[

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from matplotlib.figure import Figure
 
-from nthbook.claims import VERDICT_MIME, Verdict
+from nthbook.claims import VERDICT_MIME, Verdict, anchor
 from nthbook.run.record import Record
 
 ROOT = Path(__file__).parents[3]
@@ -111,10 +111,15 @@ def _figure() -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _verdict_output(verdict: Verdict, look: str):
-    text = f"{verdict.id}: {verdict.outcome}"
-    markup = f'<div class="nth-verdict nth-{look}">{text}</div>'
-    data = {"text/plain": text, "text/html": markup, VERDICT_MIME: verdict.as_dict()}
+def _verdict_output(*verdicts: Verdict):
+    lines = [f"{verdict.id}: {verdict.outcome}" for verdict in verdicts]
+    boxes = [
+        f'<div id="{anchor(verdict.id, control=verdict.control)}" '
+        f'class="nth-verdict nth-{verdict.tone}">{line}</div>'
+        for verdict, line in zip(verdicts, lines, strict=True)
+    ]
+    data = {"text/plain": "\n".join(lines), "text/html": "".join(boxes)}
+    data[VERDICT_MIME] = [verdict.as_dict() for verdict in verdicts]
     return nbformat.v4.new_output("display_data", data)
 
 
@@ -123,13 +128,9 @@ def example_notebook() -> nbformat.NotebookNode:
     new = nbformat.v4
     figure = new.new_output("display_data", {"image/png": _figure(), "text/plain": "<Figure>"})
     wide = new.new_output("stream", name="stdout", text="number " * 60)
-    verdicts = [
-        _verdict_output(
-            Verdict("example-slope", False, -0.48, -0.53, -0.43, "holds", "quick"), "good"
-        ),
-        _verdict_output(Verdict("example-slope", True, 0.0, -0.1, 0.1, "fails", "quick"), "good"),
-    ]
-    code = new.new_code_cell("import nthlib as nth\nplot()", outputs=[figure, wide, *verdicts])
+    code = new.new_code_cell(
+        "import nthlib as nth\nplot()", outputs=[figure, wide, _verdict_output(SLOPE, CONTROL)]
+    )
     code.metadata["mystnb"] = {"image": {"alt": "A line that falls"}}
     cells = [new.new_markdown_cell(CHAPTER), code, new.new_markdown_cell(EXERCISES)]
     for number, cell in enumerate(cells):

@@ -1,5 +1,7 @@
 """The doors ``kernels`` and ``layer_kernels``: values, shapes, transformations, limits."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nthlib as nth
+from nthlib.finite.closed_forms import UNITS_AT_ONCE, closed_kernels
+from nthlib.finite.lie import push_forward
 
 # Sums of at most a few hundred products of order one, in two orders.
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
@@ -77,6 +81,21 @@ def test_closed_forms_agree_with_the_definition(activation):
         assert relative_difference(third, closed[3]) <= 1e-10
     expected = gradient_recursion(net, params, X, 4, X_test)
     assert relative_difference(closed[4], expected) <= 1e-10
+
+
+@pytest.mark.parametrize("width", [2 * UNITS_AT_ONCE, UNITS_AT_ONCE + 45, UNITS_AT_ONCE + 2])
+def test_a_wide_layer_is_summed_some_units_at_a_time(width):
+    """Against all units at once, to the rounding of sums in another order, idle units included."""
+    net, params = network(1, width, 2, jax.nn.softplus)
+    X, X_test = unit_rows(2, 2), unit_rows(1, 2, seed=1)
+    at_once = functools.partial(closed_kernels, net, X=X, order=4, X_test=X_test)
+    for theta in (params, nth.subnetwork(net, params, UNITS_AT_ONCE - 1)):
+        found = nth.kernels(net, theta, X, 5, X_test=X_test)
+        higher = jax.jit(
+            lambda theta: push_forward(lambda theta: at_once(theta)[4], 4, net, theta, X, 5)
+        )(theta)
+        for order, kernel in (at_once(theta) | higher).items():
+            assert relative_difference(found[order], kernel) <= 1e-12
 
 
 @pytest.mark.parametrize(

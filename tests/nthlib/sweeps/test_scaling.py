@@ -162,7 +162,7 @@ def power_law(exponent, noise=0.0, seeds=16, rng=None, widths=(16, 32, 64, 128, 
 @pytest.mark.parametrize("exponent", [-2.0, -0.5, 0.0, 1.5])
 def test_exact_power_laws_are_recovered(exponent, statistic):
     fit = nth.fit_exponent(power_law(exponent), statistic)
-    found = (fit.slope, fit.low, fit.high)
+    found = (fit.value, fit.low, fit.high)
     np.testing.assert_allclose(found, exponent, atol=1e-12)  # logarithms near 5, rounding 1e-15
     np.testing.assert_allclose(np.exp(fit.intercept), 3.0, rtol=1e-11)
     np.testing.assert_allclose(fit.values, power_law(exponent)[:, 0], rtol=1e-13)
@@ -172,7 +172,7 @@ def test_exact_power_laws_are_recovered(exponent, statistic):
 def test_a_table_in_single_precision_is_fitted_with_a_warning(dtype):
     with pytest.warns(UserWarning, match="table was measured in single precision: enable float64"):
         fit = nth.fit_exponent(power_law(-1.0).astype(dtype))
-    np.testing.assert_allclose(fit.slope, -1.0, atol=1e-3)
+    np.testing.assert_allclose(fit.value, -1.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("statistic", ["rms", "mean"])
@@ -203,16 +203,16 @@ def test_the_slope_is_numpy_s_least_squares():
     fit = nth.fit_exponent(table)
     logs = np.log(np.median(table, axis=1))
     slope, intercept = np.polyfit(np.log(table["width"]), logs, 1)
-    np.testing.assert_allclose((fit.slope, fit.intercept), (slope, intercept), atol=1e-12)
-    assert fit.low < fit.slope < fit.high
-    assert str(fit) == f"exponent {fit.slope:.3f} [{fit.low:.3f}, {fit.high:.3f}]"
+    np.testing.assert_allclose((fit.value, fit.intercept), (slope, intercept), atol=1e-12)
+    assert fit.low < fit.value < fit.high
+    assert str(fit) == f"exponent {fit.value:.3f} [{fit.low:.3f}, {fit.high:.3f}]"
 
 
 def test_the_order_of_widths_and_dimensions_does_not_matter():
     table = power_law(-1.0, noise=0.4)
     shuffled = table.isel(width=[3, 0, 4, 1, 2]).transpose("seed", "width")
     a, b = nth.fit_exponent(table), nth.fit_exponent(shuffled)
-    np.testing.assert_allclose((a.slope, a.low, a.high), (b.slope, b.low, b.high), atol=1e-12)
+    np.testing.assert_allclose((a.value, a.low, a.high), (b.value, b.low, b.high), atol=1e-12)
 
 
 @pytest.mark.parametrize("statistic", ["median", "mean", "rms"])

@@ -97,7 +97,9 @@ def test_a_blow_up_names_its_level():
 
 
 @pytest.mark.bad_input
-def test_traced_levels_must_be_a_list():
+def test_levels_beyond_the_kernels_and_traced_ones_that_are_no_list_are_refused():
+    with pytest.raises(ValueError, match="level 6 needs the kernels 1 to 6 in K, 6 is missing"):
+        nth.truncations(kernels(), Y, TIMES, [2, 6])
     with pytest.raises(ValueError, match="levels must be a list of whole numbers"):
         jax.jit(lambda p: nth.truncations(kernels(), Y, TIMES, p))(3)
     with pytest.raises(TypeError, match=r"nthlib\.truncations must not be differentiated"):
