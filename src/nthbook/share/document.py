@@ -27,6 +27,7 @@ _SCREEN_ONLY = (
 )
 _LINKING = ("href", "src", "data", "poster")
 _NAMING = ("for", "aria-labelledby", "aria-describedby", "aria-controls", "headers")
+# CSS within an attribute, which no parser of HTML reads.
 _IN_STYLE = re.compile(r"url\(['\"]?#([^)'\"]+)['\"]?\)")
 
 
