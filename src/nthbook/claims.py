@@ -216,8 +216,7 @@ def _cached_claims(path: Path, stamp: int) -> dict[str, Claim]:
     return load_claims(path)
 
 
-def find_claim(claim_id: str) -> Claim | None:
-    """The registered claim, or None; a registry that cannot be read is a ``UserWarning``."""
+def _find_claim(claim_id: str) -> Claim | None:
     path = find_registry()
     if path is None:
         return None
@@ -261,7 +260,7 @@ def judge(
     ('holds', 'fails')
     """
     claim_id = str(claim_id)
-    claim = find_claim(claim_id)
+    claim = _find_claim(claim_id)
     if claim is None:
         warnings.warn(f"claim {claim_id!r} is not registered in claims.toml", stacklevel=2)
     verdict = _verdict(claim_id, claim, measured, control=False)
@@ -274,7 +273,7 @@ def judge(
 def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool) -> Verdict:
     name = "control" if control else "measured"
     try:
-        value, low, high = interval(measured)
+        value, low, high = _interval(measured)
         if _is_single(measured):
             from nthlib import checks  # here, because the command `nth` starts without JAX
 
@@ -291,18 +290,11 @@ def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool
     return Verdict(claim_id, control, value, low, high, outcome, profile)
 
 
-def interval(measured: Any) -> tuple[float, float, float]:
-    """Read a measurement as (value, low, high); one number is its own interval.
-
-    Raises:
-        Exception: whatever reading it raises.
-
-    >>> interval(2)
-    (2.0, 2.0, 2.0)
-    """
-    value, low, high = _numbers(measured)
+def _interval(measured: Any) -> tuple[float, float, float]:
+    """Read a measurement as (value, low, high), or raise whatever reading it raises."""
     if isinstance(measured, bool):
         raise TypeError("a truth value is no measurement")
+    value, low, high = _numbers(measured)
     return float(value), float(low), float(high)
 
 

@@ -13,12 +13,8 @@ _OLD_ARGUMENTS = {
     ("truncated_hierarchy", "order"): "it is called 'level'",
     ("truncated_flow", "order"): "it is called 'level'",
     ("limit_kernel", "key"): "what takes one is limit_kernel_estimate",
-    ("power_law", "table"): "it takes x and values",
 }
 _OLD_NAMES = {
-    "sweep": "nthlib.draws",
-    "fit_exponent": "nthlib.power_law",
-    "ExponentFit": "nthlib.Fit",
     "TruncatedSolution": "nthlib.Solution",
     "judge": "nthbook.judge",
     "Verdict": "nthbook.Verdict",

@@ -15,11 +15,18 @@ import nthlib as nth
 from nthlib.spelling import no_such_name, spelled
 
 FREE = inspect.Parameter.VAR_KEYWORD
+
+
+def _takes_any(function):
+    return any(p.kind is FREE for p in inspect.signature(function).parameters.values())
+
+
+# Where any keyword is taken, a misspelt one that is not needed may be the measure's own.
 CALLS = [
     (function, argument.name)
     for function in GOOD
     for argument in inspect.signature(function).parameters.values()
-    if argument.kind is not FREE
+    if argument.kind is not FREE and (argument.name in GOOD[function] or not _takes_any(function))
 ]
 
 
@@ -37,9 +44,6 @@ def _sentence(function, *arguments, **named):
     ("function", "argument"), CALLS, ids=lambda part: getattr(part, "__name__", part)
 )
 def test_a_misspelt_argument_is_answered_with_the_right_one(function, argument):
-    parameters = inspect.signature(function).parameters
-    if argument not in GOOD[function] and any(p.kind is FREE for p in parameters.values()):
-        pytest.skip("what is not needed may be an argument of the measure's own")
     given = {name: value for name, value in GOOD[function].items() if name != argument}
     for wrong in (f"{argument}_x", argument.swapcase()):
         message = _sentence(function, **given, **{wrong: None})
@@ -122,9 +126,6 @@ def test_what_is_decorated_keeps_its_name_and_its_signature():
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("sweep", "it is nthlib.draws"),
-        ("fit_exponent", "it is nthlib.power_law"),
-        ("ExponentFit", "it is nthlib.Fit"),
         ("TruncatedSolution", "it is nthlib.Solution"),
         ("judge", "it is nthbook.judge"),
         ("Verdict", "it is nthbook.Verdict"),
@@ -144,7 +145,7 @@ def test_both_packages_answer_for_their_names():
         (nth, "limit_kernels", "did you mean 'limit_kernel'"),
         (nth, "zzz", "has no attribute 'zzz'$"),
         (nthbook, "jugde", "did you mean 'judge'"),
-        (nthbook, "sweep", "it is nthlib.draws"),
+        (nthbook, "TruncatedSolution", "it is nthlib.Solution"),
     ):
         with pytest.raises(AttributeError, match=answer):
             getattr(package, name)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+# What parses notebooks or runs kernels is imported by the commands that need it, so that
+# `nth --help` answers at once. Nothing here imports JAX.
 from nthbook.book import Book, UsageError
 from nthbook.cli.completion import complete_chapters, complete_parameters
 from nthbook.cli.help import BookGroup
@@ -20,9 +22,6 @@ from nthbook.cli.options import (
     scheduler_option,
     timeout_option,
 )
-
-# What parses notebooks or runs kernels is imported by the commands that need it, so that
-# `nth --help` answers at once. Nothing here imports JAX.
 from nthbook.cli.share import SHARING
 from nthbook.parameters import parse_options
 from nthbook.terminal import colour, problem
