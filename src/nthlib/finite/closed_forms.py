@@ -25,7 +25,7 @@ _GRAM_BLOCKS = 8
 # Rows (sample, field) whose tangents are held at once for K^(3).
 ROWS_AT_ONCE = 2048
 # Units of a network of one hidden layer whose kernels beyond the closed ones are summed at once.
-UNITS_AT_ONCE = 256
+UNITS_AT_ONCE = 1024
 
 
 def layer_kernel_matrices(rows: States, columns: States) -> list[Float[Array, "N n"]]:
