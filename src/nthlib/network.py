@@ -1,7 +1,7 @@
 """The fully connected network of the paper, with its normalisation and initialisation."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -64,8 +64,9 @@ class FullyConnected:
     width: int
     depth: int
     activation: Activation = jnp.tanh
-    sigma_w: float = field(default=1.0, kw_only=True)
-    sigma_a: float = field(default=1.0, kw_only=True)
+    _: KW_ONLY
+    sigma_w: float = 1.0
+    sigma_a: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("dim", "width", "depth"):

@@ -113,9 +113,6 @@ def _construction(node: ast.ClassDef) -> str:
     for part in node.body:
         if isinstance(part, ast.FunctionDef) and part.name == "__init__":
             return _signature(part, skip=1)
-    fields = [
-        ast.unparse(part)
-        for part in node.body
-        if isinstance(part, ast.AnnAssign) and not ast.unparse(part.target).startswith("_")
-    ]
-    return f"({', '.join(fields)})"
+    fields = [ast.unparse(part) for part in node.body if isinstance(part, ast.AnnAssign)]
+    shown = ["*" if field == "_: KW_ONLY" else field for field in fields]
+    return f"({', '.join(field for field in shown if not field.startswith('_'))})"

@@ -30,7 +30,7 @@ class UnknownPieceError(ValueError):
 def fill_page(text: str, book: Book) -> str:
     """Replace each ``<!-- generated: PIECE -->`` line of a page by that piece.
 
-    Words that follow the piece's name say which claims it shall show.
+    Words that follow the piece's name say which claims, or which package, it shall show.
 
     Raises:
         UnknownPieceError: naming the piece, and the pieces that exist.
@@ -41,7 +41,7 @@ def fill_page(text: str, book: Book) -> str:
         "ledger": lambda: ledger_cards(ledger_rows(book), chapter_titles(book)),
         "runs": lambda: runs_table(records(book), chapter_titles(book), book.executed_pages()),
         "versions": lambda: versions_table(records(book)),
-        "api": api_reference,
+        "api": lambda: api_reference(*arguments),
         "front-figure": lambda: figure_markup(book),
         "found": lambda: found(ledger_rows(book)),
         "headlines": lambda: headlines(ledger_rows(book), arguments),

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from small_book import example_record
 
+import nthbook
 import nthlib
 from nthbook.claims import Claim, Verdict
 from nthbook.ledger import cards
@@ -226,5 +227,8 @@ def test_the_reference_lists_every_public_name():
     text = api_reference()
     for name in nthlib.__all__:
         assert re.search(rf":: nthlib\.{name}\b", text)
+    for name in nthbook.__all__:
+        assert re.search(rf":: nthbook\.{name}\b", api_reference("nthbook"))
     assert "FullyConnected(dim: int, width: int, depth: int, activation" in text
+    assert ", *, sigma_w: float = 1.0, sigma_a: float = 1.0)" in text
     assert ".. automethod:: init(key: " in text

@@ -83,7 +83,14 @@ def test_closed_forms_agree_with_the_definition(activation):
     assert relative_difference(closed[4], expected) <= 1e-10
 
 
-@pytest.mark.parametrize("width", [2 * UNITS_AT_ONCE, UNITS_AT_ONCE + 45, UNITS_AT_ONCE + 2])
+@pytest.mark.parametrize(
+    "width",
+    [
+        UNITS_AT_ONCE + 45,
+        pytest.param(2 * UNITS_AT_ONCE, marks=pytest.mark.slow),
+        pytest.param(UNITS_AT_ONCE + 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_wide_layer_is_summed_some_units_at_a_time(width):
     """Against all units at once, to the rounding of sums in another order, idle units included."""
     net, params = network(1, width, 2, jax.nn.softplus)
