@@ -193,7 +193,7 @@ def test_the_operator_multiplies_by_the_matrix(name, short, machine):
     np.testing.assert_allclose(operator @ vectors, matrix @ vectors, rtol=1e-11, atol=1e-12)
     for one in (operator.matvec, operator.rmatvec):
         np.testing.assert_allclose(one(vectors[:, 0]), matrix @ vectors[:, 0], atol=1e-12)
-    assert operator.matvec(vectors[:, :1]).shape == (size, 1)
+    assert operator.matmat(vectors[:, :1]).shape == (size, 1)
     np.testing.assert_allclose(operator.T @ vectors, matrix @ vectors, rtol=1e-11, atol=1e-12)
 
 
