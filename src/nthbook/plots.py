@@ -1,6 +1,7 @@
 """Figures in one style: widths in one order of hue, theory dashed, intervals shown."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -9,7 +10,10 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 
+from nthbook.claims import Claim, Interval, find_claim, interval
 from nthlib.sweeps.scaling import ExponentFit
+
+Measured = Interval | float | Sequence[float]
 
 # Okabe and Ito: told apart by colour-blind readers and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -86,6 +90,165 @@ def log_axis_at(ax: Axes, values: Iterable[float]) -> None:
     ax.minorticks_off()
 
 
+def legend_below(ax: Axes, *, columns: int = 1) -> None:
+    """Put the legend below the axes, where it hides nothing.
+
+    Args:
+        ax: the axes, with its labels.
+        columns: in how many columns.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from nthbook import plots
+    >>> figure, ax = plt.subplots()
+    >>> lines = ax.plot([1, 2], label="measured")
+    >>> plots.legend_below(ax)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['measured']
+    >>> plt.close(figure)
+    """
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=columns)
+
+
+def power_line(
+    ax: Axes,
+    x: Sequence[float] | np.ndarray,
+    values: Sequence[float] | np.ndarray,
+    exponent: float,
+    *,
+    through: int = 0,
+    label: str | None = None,
+    style: str = "--",
+) -> None:
+    """Theory's line: the power of x that meets the measured values at one of them.
+
+    Args:
+        ax: the axes; their scales stay.
+        x: where the values were measured, each above zero.
+        values: the measured values, one for every x.
+        exponent: the power.
+        through: the index of the value that the line meets.
+        label: what the legend calls it.
+        style: the style of the line, as matplotlib writes it.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from nthbook import plots
+    >>> figure, ax = plt.subplots()
+    >>> plots.power_line(ax, [4, 8, 16], [2.0, 0.9, 0.6], -1)
+    >>> ax.lines[0].get_ydata().tolist()
+    [2.0, 1.0, 0.5]
+    >>> plt.close(figure)
+    """
+    x = np.asarray(x, float)
+    line = np.asarray(values, float)[through] * (x / x[through]) ** exponent
+    ax.plot(x, line, style, color=THEORY, label=label, zorder=1)
+
+
+def claim(
+    judged: str | Mapping[str, tuple[Measured | None, Measured | None]],
+    measured: Measured | None = None,
+    control: Measured | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """A claim and its control against what was registered: margin, prediction and rival.
+
+    Every claim has a row: its margin is a band, its prediction a dashed mark, its rival a dotted
+    one. On a band the claim's interval belongs, and the control's does not. The axis is
+    logarithmic where all claims are about small defects, predicted to be zero.
+
+    Args:
+        judged: the id of a claim, or a table {id: (measured, control)} of several that share
+            a scale.
+        measured: the claim's measurement, as :func:`nthbook.judge` takes it.
+        control: the control's.
+        ax: where to draw; a new figure, wide and low, by default.
+
+    Returns:
+        The axes, with the claims from top to bottom.
+
+    Raises:
+        ValueError: for a claim that is not registered, or a measurement that cannot be read.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from nthbook import plots
+    >>> ax = plots.claim("ntk-limit", (-0.49, -0.53, -0.45), control=0.0)
+    >>> ax.get_xlabel(), [tick.get_text() for tick in ax.get_yticklabels()]
+    ('exponent of m', ['ntk-limit'])
+    >>> plt.close(ax.figure)
+    """
+    table = {judged: (measured, control)} if isinstance(judged, str) else dict(judged)
+    claims = [_registered(name) for name in table]
+    rows = [[_interval(name, found) for found in pair] for name, pair in table.items()]
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 1.5 + 0.5 * len(rows)))
+    defects = all(claim.predicted == 0 and claim.margin < 0.01 for claim in claims)
+    ax.set_xscale("log" if defects else "linear")
+    # A margin that is open on one side ends where the rest ends.
+    found = [*np.ravel(rows), *(mark for claim in claims for mark in _marks(claim))]
+    shown = [value for value in found if math.isfinite(value) and (value > 0 or not defects)]
+    for place, (claim, row) in enumerate(zip(claims, rows, strict=True)):
+        _draw_registered(ax, place, claim, (min(shown), max(shown)))
+        _draw_interval(ax, place - 0.1, row[0], "claim", "o", COLOURS[0])
+        _draw_interval(ax, place + 0.1, row[1], "control", "D", COLOURS[1])
+    _name_rows(ax, claims)
+    return ax
+
+
+def _registered(name: str) -> Claim:
+    claim = find_claim(name)
+    if claim is None:
+        raise ValueError(f"claim {name!r} is not registered in claims.toml")
+    return claim
+
+
+def _interval(name: str, measured: Any) -> tuple[float, float, float]:
+    if measured is None:
+        return (math.nan,) * 3
+    try:
+        return interval(measured)
+    except Exception as error:
+        message = f"claim {name!r}: measured must be a fit, a number or (value, low, high)"
+        raise ValueError(message) from error
+
+
+def _marks(claim: Claim) -> list[float]:
+    return [*claim.region, claim.predicted] + ([] if claim.rival is None else [claim.rival])
+
+
+def _draw_registered(ax: Axes, place: int, claim: Claim, ends: tuple[float, float]) -> None:
+    low, high = np.clip(claim.region, *ends)
+    rows = (place - 0.35, place + 0.35)
+    label = _once(ax, "margin")
+    ax.fill_betweenx(rows, low, high, color=THEORY, alpha=0.15, linewidth=0, label=label)
+    for value, style, name in ((claim.predicted, "--", "predicted"), (claim.rival, ":", "rival")):
+        if value is not None:
+            ax.plot([value] * 2, rows, style, color=THEORY, label=_once(ax, name))
+
+
+def _draw_interval(
+    ax: Axes, place: float, found: tuple[float, float, float], name: str, marker: str, colour: str
+) -> None:
+    value, low, high = found
+    if math.isnan(value):
+        return
+    ax.plot([low, high], [place] * 2, color=colour, linewidth=2)
+    ax.plot([value], [place], marker, color=colour, linestyle="none", label=_once(ax, name))
+
+
+def _once(ax: Axes, label: str) -> str | None:
+    """The label where the legend does not know it yet, however often a thing is drawn."""
+    return None if label in ax.get_legend_handles_labels()[1] else label
+
+
+def _name_rows(ax: Axes, claims: Sequence[Claim]) -> None:
+    ax.set_yticks(range(len(claims)), [claim.id for claim in claims])
+    ax.set_ylim(len(claims) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel(", ".join(dict.fromkeys(claim.quantity for claim in claims)))
+    # Above the axes: below stands what was measured.
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5)
+
+
 def scaling_plot(
     fit: ExponentFit,
     *,
@@ -125,16 +288,14 @@ def scaling_plot(
     ax.errorbar(fit.widths, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):
         if exponent is not None:
-            line = fit.values[0] * (fit.widths / fit.widths[0]) ** exponent
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
-            # The legend names a line once, however many quantities are drawn with it.
-            known = shown in ax.get_legend_handles_labels()[1]
-            ax.plot(fit.widths, line, style, color=THEORY, label=None if known else shown, zorder=1)
+            power_line(
+                ax, fit.widths, fit.values, exponent, label=_once(ax, shown), style=style
+            )
     ax.set_yscale("log")
     log_axis_at(ax, fit.widths)
     ax.set_xlabel("width m")
-    # Below the axes: inside, three measured lines leave no room.
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16))
+    legend_below(ax)  # inside, three measured lines leave no room
     return ax
 
 

@@ -1,5 +1,7 @@
 """What the figures show: the measured numbers, theory's lines, labels."""
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import xarray as xr
 
 import nthlib as nth
+from nthbook import plots
 from nthbook.plots import COLOURS, scaling_plot, use_style, width_colours
 
 
@@ -72,3 +75,57 @@ def test_the_style_uses_the_colour_blind_safe_cycle():
     assert tuple(plt.rcParams["axes.prop_cycle"].by_key()["color"]) == COLOURS
     assert plt.rcParams["axes.grid"]
     assert len(set(COLOURS)) == len(COLOURS)
+
+
+def test_a_power_line_meets_the_value_that_was_asked_for():
+    _, ax = plt.subplots()
+    plots.power_line(ax, [1, 2, 4], [5.0, 7.0, 8.0], 2, through=-1, label="square", style=":")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.5, 2.0, 8.0])
+    assert (ax.lines[0].get_linestyle(), ax.lines[0].get_label()) == (":", "square")
+    plots.legend_below(ax, columns=2)
+    assert ax.get_legend().get_bbox_to_anchor().y0 < ax.bbox.y0
+
+
+def spans(ax):
+    """The lines of the axes, as (style, marker, ends in x, ends in y)."""
+    return [
+        (line.get_linestyle(), line.get_marker(), *np.transpose(line.get_xydata()).tolist())
+        for line in ax.lines
+    ]
+
+
+def test_a_claim_is_drawn_against_what_was_registered(registered):
+    ax = plots.claim("drift", SimpleNamespace(value=-1.0, low=-1.05, high=-0.95), control=-0.5)
+    band = ax.collections[0].get_paths()[0].get_extents()
+    np.testing.assert_allclose((band.x0, band.x1), (-1.1, -0.9))
+    found = spans(ax)
+    assert ("--", "None", [-1.0, -1.0], [-0.35, 0.35]) in found
+    assert ("-", "None", [-1.05, -0.95], [-0.1, -0.1]) in found
+    assert ("None", "o", [-1.0], [-0.1]) in found
+    assert ("None", "D", [-0.5], [0.1]) in found
+    assert ax.get_legend_handles_labels()[1] == [
+        "predicted", "rival", "claim", "control", "margin",
+    ]  # fmt: skip
+
+
+def test_several_claims_stand_below_each_other_and_open_margins_end_with_the_axis(registered):
+    ax = plots.claim({"below": ((0.0, -2.0, 0.05), 3.0), "above": (2.5, None)})
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["below", "above"]
+    bands = [band.get_paths()[0].get_extents() for band in ax.collections]
+    np.testing.assert_allclose([(band.x0, band.x1) for band in bands], [(-2.0, 0.1), (1.9, 3.0)])
+    assert ax.get_ylim() == (1.5, -0.5)
+
+
+def test_small_defects_have_a_logarithmic_axis():
+    ax = plots.claim("ntk-layers", 1e-14, control=0.7)
+    assert ax.get_xscale() == "log"
+    ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("name", "measured", "message"),
+    [("drfit", -1.0, "'drfit' is not registered"), ("drift", "x", "measured must be a fit")],
+)
+def test_what_cannot_be_drawn_is_named(registered, name, measured, message):
+    with pytest.raises(ValueError, match=message):
+        plots.claim(name, measured)
