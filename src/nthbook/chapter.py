@@ -8,7 +8,7 @@ from typing import Any
 import jupytext
 from nbformat import NotebookNode
 
-from nthbook import parameters
+from nthbook import parameters, requirements
 from nthbook import values as written
 from nthbook.book import Book, UsageError
 from nthbook.parameters import PROFILES, Values
@@ -21,7 +21,7 @@ class Chapter:
     """A chapter as written: ``defaults`` are the values at profile quick.
 
     A whole number above zero among them is a size, and stays above zero, unless ``signed``
-    names it.
+    names it. ``requires`` are further conditions on the values.
     """
 
     name: str
@@ -30,12 +30,14 @@ class Chapter:
     profiles: dict[str, Values]
     expected: dict[str, float]
     signed: list[str]
+    requires: list[requirements.Requirement]
 
     def values(self, profile: str, overrides: Mapping[str, Any]) -> Values:
         """Return all parameters at a profile, with overrides that win over its table.
 
         Raises:
-            UsageError: for an unknown parameter, or a value of the wrong kind.
+            UsageError: for an unknown parameter, a value of the wrong kind, or values that break
+                a condition of the header.
         """
         table, where = self.profiles.get(profile, {}), f"chapter {self.name}"
         values = parameters.replace(
@@ -46,7 +48,11 @@ class Chapter:
         # Held to the book's own values: what a profile puts in their place may be of another sign.
         checked = parameters.replace(self.defaults, overrides, where, self.signed)
         values |= {name: checked[name] for name in overrides}
-        return {**values, "profile": profile}
+        values["profile"] = profile
+        for requirement in self.requires:
+            if problem := requirement.problem(values):
+                raise UsageError(f"{where}, profile {profile}: {problem}")
+        return values
 
     def notebook(self) -> NotebookNode:
         """Turn the text into a notebook that has not run."""
@@ -77,14 +83,15 @@ def load_chapter(book: Book, name: str) -> Chapter:
 
 def _parse(name: str, text: str) -> Chapter:
     notebook = jupytext.reads(text, fmt="md:myst")
-    header = _header(text)
+    header, defaults = _header(text), _defaults(notebook)
     chapter = Chapter(
         name,
         text,
-        _defaults(notebook),
+        defaults,
         {profile: dict(table) for profile, table in _table(header, "profiles").items()},
         {profile: float(seconds) for profile, seconds in _table(header, "expected").items()},
         _signed(header),
+        requirements.read(header.get("requires") or [], defaults),
     )
     _check(chapter)
     return chapter

@@ -49,6 +49,8 @@ class Claim:
     ``relation`` says how the prediction bounds it: the measured interval must lie in
     [predicted − margin, predicted + margin] ("equals"), below predicted + margin
     ("at-most") or above predicted − margin ("at-least"), and must exclude ``rival``.
+    ``tests`` is the label of the statement in the book that the claim tests; ``beyond`` says
+    what the claim adds to it, where it does not follow from it.
     """
 
     id: str
@@ -62,6 +64,8 @@ class Claim:
     control: str
     rival: float | None = None
     relation: Relation = "equals"
+    tests: str | None = None
+    beyond: str | None = None
 
     @property
     def region(self) -> tuple[float, float]:
@@ -180,7 +184,7 @@ def load_claims(path: Path) -> dict[str, Claim]:
 def _parse_claim(entry: dict[str, Any]) -> Claim:
     name = entry.get("id", "without id")
     known = {field.name for field in fields(Claim)}
-    required = known - {"rival", "relation"}
+    required = known - {"rival", "relation", "tests", "beyond"}
     if missing := sorted(required - entry.keys()):
         raise ValueError(f"claim {name!r} lacks {', '.join(missing)}")
     if unknown := sorted(entry.keys() - known):
@@ -189,6 +193,10 @@ def _parse_claim(entry: dict[str, Any]) -> Claim:
         raise ValueError(f"claim {name!r}: kind must be one of {', '.join(_KINDS)}")
     if entry.get("relation", "equals") not in _RELATIONS:
         raise ValueError(f"claim {name!r}: relation must be one of {', '.join(_RELATIONS)}")
+    if "beyond" in entry and "tests" not in entry:
+        raise ValueError(f"claim {name!r}: beyond needs tests, the label of a statement")
+    if entry["kind"] == "expectation" and "tests" in entry and "beyond" not in entry:
+        raise ValueError(f"claim {name!r}: an expectation follows from no statement, say beyond")
     for field in ("predicted", "margin", "rival"):
         if isinstance(entry.get(field, 0), bool) or not isinstance(
             entry.get(field, 0), (int, float)

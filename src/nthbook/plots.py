@@ -289,9 +289,7 @@ def scaling_plot(
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):
         if exponent is not None:
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
-            power_line(
-                ax, fit.widths, fit.values, exponent, label=_once(ax, shown), style=style
-            )
+            power_line(ax, fit.widths, fit.values, exponent, label=_once(ax, shown), style=style)
     ax.set_yscale("log")
     log_axis_at(ax, fit.widths)
     ax.set_xlabel("width m")

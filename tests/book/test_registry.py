@@ -1,13 +1,16 @@
 """The registry of claims: read, found, and refused with the claim and the field."""
 
 import re
+from pathlib import Path
 
 import pytest
 from claim_files import FIELDS, registry
 
 import nthbook
 from nthbook import claims
+from nthbook.book import Book
 from nthbook.claims import Claim, find_registry, load_claims
+from nthbook.ledger.theorems import statements
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,11 @@ def test_an_edited_registry_is_read_again(registered):
         ([{**FIELDS, "margin": -1.0}], "'drift': margin must be positive"),
         ([{**FIELDS, "kind": "rumour"}], "'drift': kind must be one of theorem, expectation"),
         ([{**FIELDS, "relation": "near"}], "'drift': relation must be one of equals, at-most"),
+        ([{**FIELDS, "beyond": "odd p"}], "'drift': beyond needs tests, the label"),
+        (
+            [{**FIELDS, "kind": "expectation", "tests": "theorem-x"}],
+            "'drift': an expectation follows from no statement, say beyond",
+        ),
         ([{**FIELDS, "rvial": 0.0}], "'drift' has unknown fields: rvial"),
         ([{k: v for k, v in FIELDS.items() if k != "control"}], "'drift' lacks control"),
         ([{k: v for k, v in FIELDS.items() if k != "id"}], "'without id' lacks id"),
@@ -97,3 +105,13 @@ def test_without_a_book_the_packaged_copy_is_used(tmp_path, monkeypatch):
     packaged.write_text(registry(FIELDS))
     assert find_registry(alone) == packaged
     assert nthbook.judge("drift", -1.0).claim.outcome == "holds"
+
+
+def test_claims_test_statements_that_the_book_makes():
+    book = Book.find(Path(__file__))
+    labels = {
+        statement.label
+        for name in book.chapter_names()
+        for statement in statements(book.chapter_path(name).read_text(), name)
+    }
+    assert {claim.tests for claim in book.claims().values()} - {None} <= labels

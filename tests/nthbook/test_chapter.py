@@ -79,3 +79,67 @@ def test_a_chapter_without_a_file_is_misuse(book):
     book.chapter_path("alpha").unlink()
     with pytest.raises(UsageError, match=r"alpha is in _toc\.yml but not at"):
         load_chapter(book, "alpha")
+
+
+def require(book: Book, that: str, sentence: str = "seeds must be even") -> None:
+    edit(book, "nth:", f"nth:\n  requires: [{{that: {that!r}, else: {sentence!r}}}]")
+
+
+@pytest.mark.parametrize(
+    "that",
+    [
+        "seeds % 2 == 0",
+        "widths == sorted(set(widths)) and len(widths) > 0",
+        "all(width > scale for width in widths) and not seeds < 0",
+        "sum([1 for width in widths if 2 * width in widths]) <= 1",
+        "max(widths) // widths[0] >= 1",
+    ],
+)
+def test_conditions_of_the_header_may_compare_and_count(book, that):
+    require(book, that)
+    assert load_chapter(book, "alpha").values("quick", {})["seeds"] == 4
+
+
+def test_values_that_break_a_condition_are_named(book):
+    require(book, "seeds % 2 == 0")
+    says = "chapter alpha, profile quick: seeds must be even, got seeds = 3"
+    with pytest.raises(UsageError, match=says):
+        load_chapter(book, "alpha").values("quick", {"seeds": 3})
+
+
+def test_the_books_own_values_fulfil_its_conditions(book):
+    require(book, "len(widths) > 1", "widths must be at least two")
+    with pytest.raises(UsageError, match=r"profile smoke: widths must be at least two, got .*16"):
+        load_chapter(book, "alpha")
+
+
+def test_a_condition_that_cannot_be_told_is_a_problem(book):
+    require(book, "widths > seeds")
+    with pytest.raises(UsageError, match="widths > seeds cannot be told"):
+        load_chapter(book, "alpha")
+
+
+@pytest.mark.parametrize(
+    ("that", "message"),
+    [
+        ("seeds.bit_length() > 1", "is not allowed; a condition compares and counts"),
+        ("open(profile)", "is not allowed"),
+        ("(lambda: seeds)()", "is not allowed"),
+        ("seeds ** 9 > 1", "is not allowed"),
+        ("(seeds := 3) > 1", "is not allowed"),
+        ("sead > 1", "names no parameter 'sead'"),
+        ("2 > 1", "names no parameter"),
+        ("seeds >", "is no expression"),
+    ],
+)
+def test_a_condition_does_nothing_else(book, that, message):
+    require(book, that)
+    with pytest.raises(UsageError, match=message):
+        load_chapter(book, "alpha")
+
+
+@pytest.mark.parametrize("entries", ["seeds > 1", "[seeds > 1]", "[{that: seeds > 1}]", "{a: b}"])
+def test_requires_is_a_list_of_tables(book, entries):
+    edit(book, "nth:", f"nth:\n  requires: {entries}")
+    with pytest.raises(UsageError, match=r"nth.requires in the header must"):
+        load_chapter(book, "alpha")

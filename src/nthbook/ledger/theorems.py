@@ -1,12 +1,11 @@
 """An index of the book's theorems, definitions and assumptions, from the chapters' own text.
 
-The chapters state them by ``{prf:..}`` directives. Which claims test a statement follows from
-what the claims name as their source.
+The chapters state them by ``{prf:..}`` directives; a claim names the one that it tests.
 """
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nthbook.book import Book
@@ -21,17 +20,6 @@ _LABEL = re.compile(r"^:label:\s*(\S+)\s*$", re.MULTILINE)
 _OPTION = re.compile(r"^:[\w-]+:.*$", re.MULTILINE)
 _SOURCE = re.compile(r"\((Huang and Yau[^()]*)\)")
 _CITED = re.compile(r"\{cite\}`[^`]+`")
-_NUMBER = re.compile(r"\b\d\.\d\b")
-_CASE = re.compile(r"with([pr])=(\d)")
-
-# The chapter names the source of this one in the text around it.
-_SOURCES = {"theorem-hierarchy": "{cite}`huang2020dynamics`"}
-
-# Sources in words of their own, which neither number nor title leads to.
-_NAMED = {
-    "definition-layer-kernels": ("ntk-layers",),
-    "proposition-mean-field": ("mean-field-identity", "mean-field-drift"),
-}
 
 
 @dataclass(frozen=True)
@@ -57,23 +45,8 @@ def statements(text: str, chapter: str) -> list[Statement]:
         if label := _LABEL.search(match["body"]):
             body = _OPTION.sub("", match["body"])
             title = match["title"].strip()
-            source = _SOURCES.get(label[1]) or _source(body)
-            found.append(Statement(match["kind"], title, label[1], chapter, source))
+            found.append(Statement(match["kind"], title, label[1], chapter, _source(body)))
     return found
-
-
-def claims_of(statement: Statement, claims: Iterable[Claim]) -> tuple[list[str], list[str]]:
-    """Name the claims that test a statement, and those that go beyond what it says.
-
-    A claim goes beyond when it is an expectation, or covers what the source leaves out.
-    """
-    inside: list[str] = []
-    beyond: list[str] = []
-    for claim in claims:
-        if _names(statement, claim):
-            outside = claim.kind == "expectation" or "alone" in claim.source
-            (beyond if outside else inside).append(claim.id)
-    return inside, beyond
 
 
 def theorem_index(book: Book, titles: dict[str, str]) -> str:
@@ -86,7 +59,8 @@ def theorem_index(book: Book, titles: dict[str, str]) -> str:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         for statement in statements(text, chapter):
             link = f"[{titles[chapter]}](../../{pages[chapter]}.md)"
-            rows.append(_row(statement, link, claims_of(statement, claims)))
+            tested = [claim for claim in claims if claim.tests == statement.label]
+            rows.append(_row(statement, link, tested))
     if not rows:
         return "No chapter states a theorem yet."
     head = ["Statement", "Source", "Claims"]
@@ -104,36 +78,19 @@ def _source(body: str) -> str:
     return cited[0] if cited else "shown in the chapter"
 
 
-def _names(statement: Statement, claim: Claim) -> bool:
-    """Whether a claim names this statement as its source, by number or by title."""
-    if claim.id in _NAMED.get(statement.label, ()):
-        return True
-    if statement.kind == "assumption":
-        return False  # needed by claims, and tested by none
-    source, title = claim.source.lower(), statement.title.lower()
-    numbers = _NUMBER.findall(statement.source)
-    if not numbers:
-        # A definition is the source only where it stands first.
-        return source.startswith(title) if statement.kind == "definition" else title in source
-    if not set(numbers) & set(_NUMBER.findall(source)):
-        return False
-    case = _CASE.search(_squeezed(statement.source))
-    return case is None or "=".join(case.groups()) in _squeezed(source)
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"[\s$]+", "", text).lower()
-
-
-def _row(statement: Statement, link: str, tested: Sequence[Sequence[str]]) -> list[str]:
-    inside, beyond = (_claim_links(names) for names in tested)
-    claims = [inside, f"beyond it: {beyond}" if beyond else ""]
+def _row(statement: Statement, link: str, claims: Iterable[Claim]) -> list[str]:
     words = [f"{{prf:ref}}`{statement.label}`", statement.title, f"in {link}"]
+    tested: dict[str | None, list[str]] = {}
+    for claim in claims:
+        tested.setdefault(claim.beyond, []).append(_claim_link(claim.id))
+    # First what follows from the statement, then what goes beyond it, and how.
+    inside = [", ".join(tested.pop(None, []))]
+    beyond = [f"beyond it ({how}): {', '.join(links)}" for how, links in tested.items()]
     place = "<br>".join(filter(None, words))
-    return [place, statement.source, "; ".join(filter(None, claims)) or "—"]
+    return [place, statement.source, "; ".join(filter(None, inside + beyond)) or "—"]
 
 
-def _claim_links(names: Iterable[str]) -> str:
-    """Links to the cards of the ledger, which stands in the same folder."""
-    shown = (html.escape(name) for name in names)
-    return ", ".join(f'<a href="ledger.html#{name}"><code>{name}</code></a>' for name in shown)
+def _claim_link(name: str) -> str:
+    """A link to the card of the ledger, which stands in the same folder."""
+    name = html.escape(name)
+    return f'<a href="ledger.html#{name}"><code>{name}</code></a>'

@@ -155,9 +155,12 @@ def _source(book: Book, name: str, edition: Edition) -> tuple[Any, str]:
         return notebook, _state(record)
     chapter = load_chapter(book, name)
     notebook = chapter.notebook()
-    if edition.profile is not None:
-        for cell in filter(is_parameters_cell, notebook.cells):
+    for cell in filter(is_parameters_cell, notebook.cells):
+        if edition.profile is not None:
             cell.source = with_values(cell.source, chapter.values(edition.profile, {}))
+        # Away from the book no command checks what a reader writes there.
+        lines = [requirement.assertion() for requirement in chapter.requires]
+        cell.source = "\n".join([cell.source, "", *lines]) if lines else cell.source
     kinds = ("student edition",) if edition.student else ()
     return notebook, ", ".join((*kinds, f"profile {edition.profile or 'quick'}, not executed"))
 

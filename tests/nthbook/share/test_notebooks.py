@@ -10,6 +10,7 @@ import pytest
 from tiny_book import pretend_run
 
 from nthbook.book import Book, UsageError
+from nthbook.chapter import is_parameters_cell
 from nthbook.cli.main import main
 from nthbook.ledger.labels import book_labels
 from nthbook.share import notebooks
@@ -101,6 +102,18 @@ def test_a_profile_sets_the_parameters_and_leaves_outputs_out(book, tmp_path):
     assert cells[2].source.startswith('profile = "smoke"\nwidths = [16]\nseeds = 2\n')
     assert not any(cell.get("outputs") for cell in cells)
     assert 'os.environ["NTH_PROFILE"] = "smoke"' in cells[1].source
+
+
+def test_conditions_of_the_header_follow_the_parameters(book, tmp_path):
+    path = book.chapter_path("alpha")
+    condition = '{that: "seeds >= 2", else: "seeds must be at least 2"}'
+    path.write_text(path.read_text().replace("nth:", f"nth:\n  requires: [{condition}]"))
+    assert main(["export", str(tmp_path / "out")]) == 0
+    cells = nbformat.read(tmp_path / "out" / "alpha.ipynb", as_version=4).cells
+    (cell,) = filter(is_parameters_cell, cells)
+    assert cell.source.endswith('\n\nassert seeds >= 2, "seeds must be at least 2"')
+    with pytest.raises(AssertionError, match="seeds must be at least 2"):
+        exec(cell.source.replace("seeds = 4", "seeds = 1"), {})
 
 
 @pytest.mark.parametrize("standing", ["beta.ipynb", "START.md", "requirements.txt", wheel_name()])
