@@ -232,7 +232,7 @@ def _draw_interval(
     if math.isnan(value):
         return
     ax.plot([low, high], [place] * 2, color=colour, linewidth=2)
-    ax.plot([value], [place], marker, color=colour, linestyle="none", label=_once(ax, name))
+    ax.plot([value], [place], marker, color=colour, label=_once(ax, name))
 
 
 def _once(ax: Axes, label: str) -> str | None:

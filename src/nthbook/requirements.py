@@ -80,8 +80,8 @@ def _requirement(entry: Any, parameters: Mapping[str, Any]) -> Requirement:
         known = not isinstance(node, ast.Call) or getattr(node.func, "id", None) in FUNCTIONS
         if not isinstance(node, _ALLOWED) or not known:
             raise ValueError(
-                f"nth.requires: {ast.unparse(node)!r} is not allowed; a condition compares and "
-                f"counts, with {', '.join(sorted(FUNCTIONS))}"
+                f"nth.requires: {that!r} does more than compare and count; the functions are "
+                f"{', '.join(sorted(FUNCTIONS))}"
             )
     names = _free_names(tree)
     if unknown := sorted(names - parameters.keys()):

@@ -104,7 +104,7 @@ def test_a_claim_is_drawn_against_what_was_registered(registered):
     assert ("None", "o", [-1.0], [-0.1]) in found
     assert ("None", "D", [-0.5], [0.1]) in found
     assert ax.get_legend_handles_labels()[1] == [
-        "predicted", "rival", "claim", "control", "margin",
+        "margin", "predicted", "rival", "claim", "control",
     ]  # fmt: skip
 
 
