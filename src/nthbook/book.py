@@ -93,6 +93,12 @@ class Book:
         """The cache through which a killed sweep resumes."""
         return self.build / "cache"
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What ``_config.yml`` says; empty where there is none."""
+        path = self.root / "_config.yml"
+        return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
     def pages(self) -> list[str]:
         """All documents of ``_toc.yml`` in reading order, without file extensions."""
         path = self.root / "_toc.yml"

@@ -224,7 +224,8 @@ def _cached_claims(path: Path, stamp: int) -> dict[str, Claim]:
     return load_claims(path)
 
 
-def _find_claim(claim_id: str) -> Claim | None:
+def find_claim(claim_id: str) -> Claim | None:
+    """The registered claim of this id; None, with a warning where the registry cannot be read."""
     path = find_registry()
     if path is None:
         return None
@@ -268,7 +269,7 @@ def judge(
     ('holds', 'fails')
     """
     claim_id = str(claim_id)
-    claim = _find_claim(claim_id)
+    claim = find_claim(claim_id)
     if claim is None:
         warnings.warn(f"claim {claim_id!r} is not registered in claims.toml", stacklevel=2)
     verdict = _verdict(claim_id, claim, measured, control=False)
@@ -281,7 +282,7 @@ def judge(
 def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool) -> Verdict:
     name = "control" if control else "measured"
     try:
-        value, low, high = _interval(measured)
+        value, low, high = interval(measured)
         if _is_single(measured):
             from nthlib import checks  # here, because the command `nth` starts without JAX
 
@@ -298,7 +299,7 @@ def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool
     return Verdict(claim_id, control, value, low, high, outcome, profile)
 
 
-def _interval(measured: Any) -> tuple[float, float, float]:
+def interval(measured: Any) -> tuple[float, float, float]:
     """Read a measurement as (value, low, high), or raise whatever reading it raises."""
     if isinstance(measured, bool):
         raise TypeError("a truth value is no measurement")

@@ -195,15 +195,11 @@ def _memory(megabytes: float | None) -> str:
 # ------------------------------------------------------------------------- Markdown tables
 
 
-def _table(lines: Sequence[Sequence[str]], css_class: str, widths: str = "auto") -> str:
+def _table(lines: Sequence[Sequence[str]], css_class: str) -> str:
     """A table whose first line is its head; cells may hold several paragraphs."""
-    head = [":::{list-table}", f":class: {css_class}", ":header-rows: 1", f":widths: {widths}"]
+    head = [":::{list-table}", f":class: {css_class}", ":header-rows: 1", ":widths: auto"]
     body = ["* - " + "\n  - ".join(line) for line in lines]
     return "\n".join([*head, "", *body, ":::"])
-
-
-def _paragraphs(*texts: str) -> str:
-    return "\n\n    ".join(text for text in texts if text)
 
 
 def _without_empty_columns(lines: list[list[str]], always: int) -> list[list[str]]:

@@ -27,6 +27,7 @@ _SCREEN_ONLY = (
 )
 _LINKING = ("href", "src", "data", "poster")
 _NAMING = ("for", "aria-labelledby", "aria-describedby", "aria-controls", "headers")
+# CSS within an attribute, which no parser of HTML reads.
 _IN_STYLE = re.compile(r"url\(['\"]?#([^)'\"]+)['\"]?\)")
 
 
@@ -42,12 +43,13 @@ class Heading:
 
 @dataclass(frozen=True)
 class PrintDocument:
-    """The document, and what stands in its table of contents."""
+    """The document, what stands in its table of contents, and what its file is called."""
 
     html: str
     headings: tuple[Heading, ...]
     title: str
     author: str
+    name: str
 
 
 def print_document(book: Book) -> PrintDocument:
@@ -72,7 +74,7 @@ def print_document(book: Book) -> PrintDocument:
                 headings.append(Heading(0, caption, html.escape(caption), page.anchor))
             headings += page.headings()
             bodies.append(page.markup(caption if first else ""))
-    settings = _settings(book)
+    settings = book.settings
     title = str(settings.get("title", "A book"))
     author = str(settings.get("author", ""))
     text = _HTML.format(
@@ -83,7 +85,9 @@ def print_document(book: Book) -> PrintDocument:
         contents="\n".join(map(_line, headings)),
         body="\n".join(bodies),
     )
-    return PrintDocument(text, tuple(headings), title, author)
+    latex = settings.get("latex", {}).get("latex_documents", {})
+    name = str(latex.get("targetname", "book.tex")).removesuffix(".tex")
+    return PrintDocument(text, tuple(headings), title, author, f"{name}.pdf")
 
 
 class _Page:
@@ -270,11 +274,6 @@ def _title_page(book: Book, title: str, author: str) -> str:
         " of the exercises open. Code that the pages fold away, most of it for figures, is left"
         " out; the notebooks hold all of it.</p></div>"
     )
-
-
-def _settings(book: Book) -> Mapping[str, Any]:
-    text = (book.root / "_config.yml").read_text(encoding="utf-8")
-    return yaml.safe_load(text) or {}
 
 
 def _parts(book: Book) -> Iterator[tuple[str, list[str]]]:

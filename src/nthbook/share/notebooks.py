@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from nbformat.v4 import new_code_cell
 
 from nthbook.book import Book, UsageError
@@ -113,7 +112,7 @@ def export_notebooks(
     sources = [cell.source for notebook, _ in written.values() for cell in notebook.cells]
     _write_requirements(folder / REQUIREMENTS, list(extra_packages(sources).values()))
     text = _START.format(
-        title=_title(book),
+        title=book.settings.get("title", "Notebooks"),
         requirements=REQUIREMENTS,
         wheel=wheel_name(),
         edition=_STUDENT if edition.student else "",
@@ -203,10 +202,3 @@ def _check_folder(folder: Path, files: list[str], *, force: bool) -> None:
 def _write_requirements(path: Path, extra: list[str]) -> None:
     lines = [f"./{wheel_name()}", "jupyterlab", *extra]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _title(book: Book) -> str:
-    """What the book's settings call it."""
-    path = book.root / "_config.yml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return str(settings.get("title", "Notebooks"))

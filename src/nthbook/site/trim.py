@@ -1,63 +1,58 @@
-"""What a page need not carry: figures as WebP, icons that no page shows, styles it does not use.
+"""A Sphinx extension: pages as light as they can be that look the same.
 
-Nothing here changes what a page looks like: the figures keep every pixel.
+Figures are lossless WebP and keep every pixel; no script holds up the first paint; styles are
+loaded where a page uses them.
 """
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms.images import ImageConverter
 
-# Of the theme's icon fonts the first is used; the others are fetched where a page needs them.
-_PRELOADED = re.compile(r'\s*<link rel="preload" as="font"[^>]*fa-(?:brands|regular)[^>]*>')
-_ICONS = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"[^"]*"\}')
-_CARDS = re.compile(r"\s*<link [^>]*sphinx-design[^>]*\.css[^>]*>")
-# Notes of MathJax to itself, and what a page says once in its style sheet.
-_FORMULA_NOTES = re.compile(
-    r' data-mjx-texclass="[^"]*"| texclass="[^"]*"| unselectable="on"'
-    r'|(?<=<math) xmlns="[^"]*"'
-)
+_TEMPLATES = Path(__file__).with_name("templates")
 
 
-def trim_site(site: Path) -> None:
-    """Make the pages below ``site`` lighter, in place."""
-    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
-    renamed = _figures_as_webp(site)
-    for path, text in pages.items():
-        path.write_text(_trimmed(text, renamed), encoding="utf-8")
-    _drop_unused_icons(site, "".join(pages.values()))
-    for path in site.glob("_static/**/*.css"):
-        indented = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r"\s*\n\s*", "\n", indented), encoding="utf-8")
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the templates that stand in for the theme's, and the hooks."""
+    app.connect("config-inited", lambda _app, config: config.templates_path.append(str(_TEMPLATES)))
+    app.connect("html-page-context", _lighten, priority=900)
+    app.add_post_transform(FiguresAsWebP)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _figures_as_webp(site: Path) -> dict[str, str]:
-    """Write each PNG of Sphinx as lossless WebP; return the new names by the old ones."""
-    renamed = {}
-    for path in sorted(site.glob("_images/*.png")):
-        with Image.open(path) as figure:
-            figure.save(path.with_suffix(".webp"), lossless=True, method=4, exact=True)
-        path.unlink()
-        renamed[path.name] = f"{path.stem}.webp"
-    return renamed
+def _lighten(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _document: object
+) -> None:
+    """Let scripts wait until the page is read, and leave out the style of cards it has not."""
+    for script in context["script_files"]:
+        if script.filename:
+            script.attributes.setdefault("defer", "defer")
+        elif script.attributes.get("body", "").startswith("DOCUMENTATION_OPTIONS."):
+            script.attributes["type"] = "module"  # which waits for the deferred ones
+    if 'class="sd-' not in context.get("body", ""):
+        context["css_files"][:] = [
+            style for style in context["css_files"] if "sphinx-design" not in str(style.filename)
+        ]
 
 
-def _trimmed(text: str, renamed: Mapping[str, str]) -> str:
-    for old, new in renamed.items():
-        text = text.replace(f"_images/{old}", f"_images/{new}")
-    text = _FORMULA_NOTES.sub("", _PRELOADED.sub("", text))
-    return text if 'class="sd-' in text else _CARDS.sub("", text)
+class FiguresAsWebP(ImageConverter):
+    """Sphinx's conversion of images, for some that a browser could show as they are."""
 
+    def match(self, node: nodes.image) -> bool:
+        """Whether it is a PNG of the site's own."""
+        return self.app.builder.format == "html" and "image/png" in self.guess_mimetypes(node)
 
-def _drop_unused_icons(site: Path, pages: str) -> None:
-    """Keep the rules of those icons that a page or a script names."""
-    scripts = "".join(path.read_text(encoding="utf-8") for path in site.rglob("_static/**/*.js"))
-    used = set(re.findall(r"fa-[\w-]+", pages + scripts))
+    def get_conversion_rule(self, _node: nodes.image) -> tuple[str, str]:
+        """The one rule."""
+        return "image/png", "image/webp"
 
-    def keep(rule: re.Match[str]) -> str:
-        names = {name.removesuffix(":before") for name in rule[1].replace(".", "").split(",")}
-        return rule[0] if names & used else ""
-
-    for path in site.glob("_static/vendor/fontawesome/*/css/all.min.css"):
-        path.write_text(_ICONS.sub(keep, path.read_text(encoding="utf-8")), encoding="utf-8")
+    def convert(self, _from: str, _to: str) -> bool:
+        """Write the figure anew where it is newer than what is there."""
+        source, target = Path(_from), Path(_to)
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            with Image.open(source) as figure:
+                figure.save(target, lossless=True, method=4, exact=True)
+        return True

@@ -55,9 +55,9 @@ def left_over(monkeypatch):
     seen: list[list[int]] = []
     run = build._run_jupyter_book
 
-    def look(book, lock):
+    def look(book, *arguments):
         seen.append(processes_in(book.root))
-        return run(book, lock)
+        return run(book, *arguments)
 
     monkeypatch.setattr(build, "_run_jupyter_book", look)
     return seen

@@ -1,11 +1,13 @@
 """A small book, and the site of the real book at profile smoke."""
 
 import fcntl
+import io
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from small_book import (
     example_notebook,
     example_record,
 )
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 from visits import ARGUMENTS, SIZES, Visit
 
 from nthbook.book import Book
@@ -46,7 +50,8 @@ def small_book(tmp_path, node, monkeypatch) -> Book:
     monkeypatch.delenv("NTH_BUILD_DIR", raising=False)
     for name in ("_config.yml", "package.json", "package-lock.json"):
         shutil.copyfile(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "book" / "assets", tmp_path / "book" / "assets")
+    for name in ("assets", "extensions"):
+        shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
     for name in (
         "references.bib",
         "appendix/ledger.md",
@@ -67,6 +72,25 @@ def small_book(tmp_path, node, monkeypatch) -> Book:
     write_record(book, example_record())
     (book.build / "node").symlink_to(node)
     return book
+
+
+@pytest.fixture
+def sphinx_page(tmp_path, node, monkeypatch):
+    """Write a page with some extensions of the site; return it as HTML, and what Sphinx says."""
+    monkeypatch.setenv("NODE_PATH", str(node / "node_modules"))
+
+    def written(source: str, *extensions: str, **settings) -> tuple[str, str]:
+        (tmp_path / "page.md").write_text(source)
+        settings |= {"extensions": ["myst_parser", *extensions], "root_doc": "page"}
+        settings["myst_enable_extensions"] = ["amsmath", "dollarmath"]
+        said, built = io.StringIO(), tmp_path / "built"
+        # Nothing of an application stays for the next one; warnings are of Sphinx's dependencies.
+        with docutils_namespace(), warnings.catch_warnings(action="ignore"):
+            app = Sphinx(tmp_path, None, built, built / "read", "html", settings, None, said)
+            app.build()
+        return (built / "page.html").read_text(), said.getvalue()
+
+    return written
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,11 @@
 import base64
 import json
 
-import nbformat
+import explorer
 import numpy as np
 import pytest
-from small_book import TOC, example_record
+from explorer import RUNS_MIME, RunsError, runs_script, take_runs
 from visits import SIZES
-
-from nthbook.run.record import write_record
-from nthbook.site.explorer import (
-    RUNS_MIME,
-    RunsError,
-    explorer_files,
-    runs_script,
-    take_runs,
-)
-from nthbook.site.stage import StagingError, stage_book
 
 PAGE = "book/start/explorer"
 SLIDERS = ("width", "order", "time")
@@ -90,60 +80,32 @@ def test_a_missing_part_of_the_runs_is_named():
         runs_script(runs)
 
 
-def notebook_with(data):
-    output = nbformat.v4.new_output("display_data", {"text/plain": "runs.js, 1 kB", **data})
-    cell = nbformat.v4.new_code_cell("hand_over()", outputs=[output], id="runs")
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    notebook.metadata["nth"] = {"run_id": "1"}
-    return notebook
+def notebook_with(*data):
+    outputs = [{"output_type": "display_data", "data": each} for each in data]
+    return {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]}
 
 
 def test_the_runs_leave_the_notebook_and_their_words_stay():
+    data = {"text/plain": "runs.js, 1 kB", RUNS_MIME: example_runs()}
+    assert take_runs(notebook_with({"text/plain": "first"}, data)) == example_runs()
+    assert data == {"text/plain": "runs.js, 1 kB"}
+
+
+def test_a_run_that_hands_over_nothing_fails_the_build():
+    with pytest.raises(RunsError, match="handed over no runs"):
+        take_runs(notebook_with({"text/plain": "words"}))
+    assert take_runs(notebook_with()) is None  # it was not run
+
+
+def test_the_build_adds_the_library_and_the_runs(sphinx_page, tmp_path, monkeypatch):
+    monkeypatch.setattr(explorer, "PAGE", "page")
     notebook = notebook_with({RUNS_MIME: example_runs()})
-    assert take_runs(notebook) == example_runs()
-    assert notebook.cells[0].outputs[0].data == {"text/plain": "runs.js, 1 kB"}
-    assert take_runs(notebook) is None
-
-
-@pytest.fixture
-def book_with_explorer(small_book):
-    toc = TOC.replace("parts:\n", f"parts:\n  - chapters:\n      - file: {PAGE}\n")
-    (small_book.root / "_toc.yml").write_text(toc)
-    source = small_book.root / f"{PAGE}.md"
-    source.parent.mkdir()
-    source.write_text(
-        "---\nkernelspec: {name: python3, display_name: Python 3}\n---\n\n# Explore\n\n"
-        '```{code-cell}\n:tags: [parameters]\nprofile = "quick"\n```\n'
-    )
-    return small_book
-
-
-def run_page(book, data):
-    nbformat.write(notebook_with(data), book.executed_dir / "explorer.ipynb")
-    write_record(book, example_record(chapter="explorer"))
-
-
-def test_the_build_adds_the_library_and_the_runs(book_with_explorer, node):
-    packages = node / "node_modules"
-    script = "book/assets/explorer/runs.js"
-    assert dict(explorer_files(book_with_explorer, packages))[script] == b"nthExplorer(null);\n"
-    run_page(book_with_explorer, {RUNS_MIME: example_runs()})
-    stage_book(book_with_explorer, packages / "mathjax")
-    staged = book_with_explorer.staged_dir
-    assert read((staged / script).read_text()) == example_runs()
-    assert RUNS_MIME not in (staged / f"{PAGE}.ipynb").read_text()
-    for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE", "explorer.js"):
-        assert (staged / "book" / "assets" / "explorer" / name).stat().st_size > 500
-
-
-def test_a_run_that_hands_over_nothing_fails_the_build(book_with_explorer, node):
-    run_page(book_with_explorer, {})
-    with pytest.raises(StagingError, match=r"the runs of the explorer: .* handed over no runs"):
-        stage_book(book_with_explorer, node / "node_modules" / "mathjax")
-
-
-def test_a_book_without_the_page_gets_nothing(small_book, node):
-    assert list(explorer_files(small_book, node / "node_modules")) == []
+    sphinx_page(json.dumps(notebook), "explorer")
+    folder = tmp_path / "built" / "_static" / "explorer"
+    assert read((folder / "runs.js").read_text()) == example_runs()
+    assert "numbers" not in (tmp_path / "built" / "page.html").read_text()
+    for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE"):
+        assert (folder / name).stat().st_size > 500
 
 
 # ------------------------------------------------------------------------------ the reader
