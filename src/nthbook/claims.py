@@ -93,7 +93,7 @@ class Claim:
 
 @runtime_checkable
 class Interval(Protocol):
-    """An estimate with an interval around it, such as an exponent fit."""
+    """A value with an interval around it, such as a fit or an estimate of ``nthlib``."""
 
     @property
     def value(self) -> float:

@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 
 from nthbook.claims import Claim, Interval, find_claim, interval
-from nthlib.sweeps.scaling import ExponentFit
+from nthlib import Fit
 
 Measured = Interval | float | Sequence[float]
 
@@ -250,7 +250,7 @@ def _name_rows(ax: Axes, claims: Sequence[Claim]) -> None:
 
 
 def scaling_plot(
-    fit: ExponentFit,
+    fit: Fit,
     *,
     label: str,
     ax: Axes | None = None,
@@ -261,7 +261,7 @@ def scaling_plot(
     """The measured statistic against width, with its intervals, and theory's line beside it.
 
     Args:
-        fit: from ``nthlib.fit_exponent``.
+        fit: from ``nthlib.power_law``.
         label: what was measured; the fitted exponent and its interval are added.
         ax: where to draw; a new figure by default.
         predicted: an exponent to draw as a dashed line through the narrowest width.
@@ -271,11 +271,10 @@ def scaling_plot(
     Returns:
         The axes, with both axes logarithmic and a legend below.
 
-    >>> import matplotlib.pyplot as plt, xarray as xr, nthlib as nth
+    >>> import matplotlib.pyplot as plt, nthlib as nth
     >>> from nthbook import plots
-    >>> table = xr.DataArray([[3.0, 3.1], [1.5, 1.6]], dims=("width", "seed"),
-    ...                      coords={"width": [4, 8]})
-    >>> ax = plots.scaling_plot(nth.fit_exponent(table), label="error", predicted=-1)
+    >>> fit = nth.power_law([4, 8], [[3.0, 3.1], [1.5, 1.6]])
+    >>> ax = plots.scaling_plot(fit, label="error", predicted=-1)
     >>> ax.get_xlabel()
     'width m'
     >>> plt.close(ax.figure)
@@ -285,13 +284,13 @@ def scaling_plot(
     errors = np.stack([fit.values - fit.values_low, fit.values_high - fit.values])
     slope, low, high = (_exponent(value) for value in (fit.value, fit.low, fit.high))
     text = f"{label}: {slope} [{low}, {high}]"
-    ax.errorbar(fit.widths, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
+    ax.errorbar(fit.x, fit.values, np.abs(errors), fmt=marker, capsize=3, label=text)
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):
         if exponent is not None:
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
-            power_line(ax, fit.widths, fit.values, exponent, label=_once(ax, shown), style=style)
+            power_line(ax, fit.x, fit.values, exponent, label=_once(ax, shown), style=style)
     ax.set_yscale("log")
-    log_axis_at(ax, fit.widths)
+    log_axis_at(ax, fit.x)
     ax.set_xlabel("width m")
     legend_below(ax)  # inside, three measured lines leave no room
     return ax

@@ -18,7 +18,9 @@ from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
 from nthlib.spelling import no_such_name
 from nthlib.sweeps.cells import run_cells
-from nthlib.sweeps.scaling import ExponentFit, fit_exponent, sweep
+from nthlib.sweeps.draws import draws
+from nthlib.sweeps.fits import Estimate, Fit, estimate, power_law
+from nthlib.sweeps.scaling import fit_exponent, sweep  # noqa: F401 - of chapters not rewritten yet
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy, truncations
 from nthlib.truncation.solution import Solution
 
@@ -41,9 +43,10 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "truncated_hierarchy",
     "truncated_flow",
     "truncations",
-    "sweep",
+    "draws",
     "run_cells",
-    "fit_exponent",
+    "power_law",
+    "estimate",
     "sphere",
     "teacher_labels",
     "digits",
@@ -53,7 +56,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "LimitEstimate",
     "Flow",
     "Solution",
-    "ExponentFit",
+    "Fit",
+    "Estimate",
     "InputReport",
 ]
 

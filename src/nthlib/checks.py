@@ -205,6 +205,18 @@ def random_key(name: str, key: Any) -> None:
         )
 
 
+def takes(name: str, function: Any, what: str, *arguments: Any, **named: Any) -> None:
+    """Raise ``TypeError`` unless a function can be called so; not every callable tells."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as error:
+        raise TypeError(f"{name} must take {what}: {error}") from error
+
+
 def require(met: bool, sentence: str) -> None:
     """Raise ``ValueError`` with this sentence unless the condition is met.
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from claim_files import FIELDS
 
 import nthbook
+import nthlib as nth
 from nthbook import claims
 from nthbook.claims import Claim, Verdict
 
@@ -72,7 +72,8 @@ def test_the_region_of_a_relation(relation, region):
         -1.0,
         np.float64(-1.0),
         jnp.array(-1.0),
-        xr.DataArray(-1.0),
+        nth.Estimate(-1.0, -1.05, -0.95),
+        nth.power_law([1, 4, 16], 1 / np.array([[1.0] * 3, [4.0] * 3, [16.0] * 3])),
     ],
 )
 def test_every_kind_of_measurement_is_read(registered, measured):
@@ -117,11 +118,10 @@ def test_smoke_does_not_hide_an_unusable_number(registered, monkeypatch):
     [
         np.float32(-1.0),
         jnp.array(-1.0, "float32"),
-        xr.DataArray(np.float32(-1.0)),
         (-1.0, np.float32(-1.05), -0.95),
         SimpleNamespace(value=np.float32(-1.0), low=-1.05, high=-0.95),
     ],
-    ids=["NumPy", "JAX", "xarray", "triple", "fit"],
+    ids=["NumPy", "JAX", "triple", "fit"],
 )
 def test_a_measurement_in_single_precision_is_judged_with_a_warning(registered, measured):
     with pytest.warns(UserWarning, match="measured in single precision: enable float64 by jax"):

@@ -6,7 +6,6 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import xarray as xr
 
 import nthlib as nth
 from nthbook import plots
@@ -24,21 +23,20 @@ def own_style():
 def fit():
     widths = np.array([16, 64, 256])
     noise = np.exp(0.2 * np.random.default_rng(0).normal(size=(3, 9)))
-    table = xr.DataArray(noise / widths[:, None], dims=("width", "seed"), coords={"width": widths})
-    return nth.fit_exponent(table)
+    return nth.power_law(widths, noise / widths[:, None])
 
 
 def test_measured_values_and_lines_of_theory_are_drawn(fit):
     ax = scaling_plot(fit, label="drift", predicted=-1.0, rival=-0.5)
     measured = ax.containers[0].lines[0]
-    np.testing.assert_array_equal(measured.get_xdata(), fit.widths)
+    np.testing.assert_array_equal(measured.get_xdata(), fit.x)
     np.testing.assert_array_equal(measured.get_ydata(), fit.values)
     lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
     for label, exponent, style in (
         ("theory, exponent −1", -1.0, "--"),
         ("rival, exponent −0.5", -0.5, ":"),
     ):
-        expected = fit.values[0] * (fit.widths / 16.0) ** exponent
+        expected = fit.values[0] * (fit.x / 16.0) ** exponent
         np.testing.assert_allclose(lines[label].get_ydata(), expected)
         assert lines[label].get_linestyle() == style
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from good_calls import INF, KEY, NAN, PARAMS, K, X, model, table
+from good_calls import INF, KEY, NAN, PARAMS, K, X, model
 
 import nthlib as nth
 
@@ -15,6 +15,16 @@ WHOLE = [
     (True, TypeError, "must be a whole number"),
     ("2", TypeError, "must be a whole number"),
     (jnp.array([2]), TypeError, "must be a whole number"),
+]
+NOT_REAL = [
+    (np.full((2, 3), "a"), TypeError, "must hold real numbers"),
+    (np.ones((2, 3), complex), TypeError, "must hold real numbers"),
+    ([[1.0], [1.0, 2.0]], TypeError, "must hold real numbers"),
+    (None, TypeError, "must hold real numbers"),
+]
+STATISTICS = [
+    ("mode", ValueError, "must be one of median, mean, rms"),
+    (["mean"], ValueError, "must be one of median, mean, rms"),
 ]
 HUGE = 10**400  # beyond every float, and beyond what a message should print
 ORDERS = [*WHOLE, (33, ValueError, "must be at most 32"), (HUGE, ValueError, "must be at most 32")]
@@ -272,14 +282,13 @@ TABLE = {
     (nth.truncated_flow, "rtol"): TOLERANCES,
     (nth.truncated_flow, "max_steps"): STEP_COUNTS,
     (nth.truncated_flow, "memory_limit"): [*WHOLE, (100, MemoryError, "of 100 bytes")],
-    (nth.sweep, "measure"): [
+    (nth.draws, "measure"): [
         (3, TypeError, "must be a function"),
         (lambda width: {"a": 1.0}, TypeError, r"must take \(width, key\)"),
-        (lambda width, key: jnp.ones(()), TypeError, "must return a dict of scalars"),
-        (lambda width, key: {"a": jnp.ones(2)}, TypeError, "must return a dict of scalars"),
-        (lambda width, key: {"a": None}, TypeError, "must return a dict of scalars"),
+        (lambda width, key: jnp.ones(()), TypeError, "must return a dict of arrays"),
+        (lambda width, key: {"a": [1.0]}, TypeError, "must return a dict of arrays"),
+        (lambda width, key: {"a": None}, TypeError, "must return a dict of arrays"),
         (lambda width, key: {}, (TypeError, ValueError), "must return"),
-        (lambda width, key: {"width": jax.random.normal(key)}, ValueError, "no result 'width'"),
         (
             lambda width, key: {"a": np.random.normal()},  # noqa: NPY002
             ValueError,
@@ -287,7 +296,7 @@ TABLE = {
         ),
         (lambda width, key: {"a": 1.0}, ValueError, "must depend on its key"),
     ],
-    (nth.sweep, "widths"): [
+    (nth.draws, "widths"): [
         *(([number], error, message) for number, error, message in WHOLE),
         ([], ValueError, "must be distinct and at least one"),
         ([4, 4], ValueError, "must be distinct and at least one"),
@@ -295,7 +304,7 @@ TABLE = {
         (np.array(4), TypeError, "must be a list of whole numbers"),
         ([2**32], ValueError, "must"),
     ],
-    (nth.sweep, "seeds"): [
+    (nth.draws, "seeds"): [
         *WHOLE,
         ([], ValueError, "must be distinct and at least one"),
         ([1, 1], ValueError, "must be distinct and at least one"),
@@ -314,28 +323,57 @@ TABLE = {
         ("ab", TypeError, "must be a list"),
         (None, TypeError, "must be a list"),
     ],
-    (nth.sweep, "batch_size"): WHOLE,
-    (nth.fit_exponent, "table"): [
-        (np.ones((2, 3)), TypeError, "must be a DataArray"),
-        (table().rename(seed="draw"), TypeError, "dimensions width and seed"),
-        (table().isel(seed=0), TypeError, "dimensions width and seed"),
-        (table()[:1], ValueError, "at least two widths and two seeds"),
-        (table()[:, :1], ValueError, "at least two widths and two seeds"),
-        (table(np.zeros((2, 3))), ValueError, "finite values above 0"),
-        (table(np.full((2, 3), np.nan)), ValueError, "finite values above 0"),
-        (table(np.full((2, 3), np.inf)), ValueError, "finite values above 0"),
-        (table(width=[4, 4]), ValueError, "must"),
-        (table(width=[-4, 4]), ValueError, "must"),
-        (table(width=[4, np.inf]), ValueError, "distinct numbers above 0"),
-        (table(width=["a", "b"]), ValueError, "distinct numbers above 0"),
-        (table(np.full((2, 3), "a")), TypeError, "must hold real numbers"),
-        (table(np.ones((2, 3), complex)), TypeError, "must hold real numbers"),
-        (table().drop_vars("width"), (TypeError, ValueError), "must"),
+    (nth.draws, "batch_size"): WHOLE,
+    (nth.power_law, "x"): [
+        ([4, 4], ValueError, "must hold distinct numbers"),
+        ([[2, 4]], ValueError, "must hold distinct numbers along one axis"),
+        (3.0, ValueError, "must hold distinct numbers along one axis"),
+        ([-4, 4], ValueError, "finite numbers above 0"),
+        ([0, 4], ValueError, "finite numbers above 0"),
+        ([4, np.inf], ValueError, "finite numbers above 0"),
+        (["a", "b"], TypeError, "must hold real numbers"),
+        ([1j, 2], TypeError, "must hold real numbers"),
+        ([HUGE, 2], TypeError, "must hold real numbers"),
+        ([2, 4, 8], ValueError, "and of draws, got"),
+        ([[2], [4, 8]], TypeError, "must hold real numbers"),
     ],
-    (nth.fit_exponent, "statistic"): [
-        ("mode", ValueError, "must be one of median, mean, rms"),
-        (["mean"], ValueError, "must be one of median, mean, rms"),
+    (nth.power_law, "values"): [
+        (np.ones(2), ValueError, r"must have shape \(2, draws\)"),
+        (np.ones((2, 3, 1)), ValueError, r"must have shape \(2, draws\)"),
+        (np.ones((3, 2)), ValueError, r"must have shape \(2, draws\)"),
+        (np.ones((2, 1)), ValueError, "two or more of x and of draws"),
+        (np.ones((2, 0)), ValueError, "must not be empty"),
+        (np.zeros((2, 3)), ValueError, "finite and above 0"),
+        (np.full((2, 3), np.nan), ValueError, "finite and above 0"),
+        (np.full((2, 3), np.inf), ValueError, "finite and above 0"),
+        (np.ma.ones((2, 3)), TypeError, "a masked array"),
+        *NOT_REAL,
     ],
+    (nth.power_law, "statistic"): STATISTICS,
+    (nth.estimate, "values"): [
+        (3.0, ValueError, r"of shape \(\)"),
+        ((), ValueError, "two or more draws"),
+        (np.ones((2, 1)), ValueError, "two or more draws"),
+        (np.ones((2, 0)), ValueError, "must not be empty"),
+        ((np.ones(2), np.ones(3)), ValueError, "two or more draws, as many in each array"),
+        ((np.ones(3), np.ones(3)), ValueError, "are several arrays"),
+        (np.ma.ones((2, 3)), TypeError, "a masked array"),
+        *NOT_REAL,
+    ],
+    (nth.estimate, "statistic"): [
+        *STATISTICS,
+        (lambda values: 1.0, TypeError, "must take the arrays and axis"),
+        (lambda values, axis: "a", TypeError, "must hold real numbers"),
+        (lambda values, axis: None, TypeError, "must hold real numbers"),
+    ],
+    (nth.estimate, "axis"): [
+        (2, ValueError, "must be one of values"),
+        (-3, ValueError, "must be one of values"),
+        (0.0, TypeError, "must be a whole number"),
+        (None, TypeError, "must be a whole number"),
+        (HUGE, ValueError, "must be one of values"),
+    ],
+    (nth.estimate, "resamples"): [*WHOLE, (10**30, MemoryError, "$")],
     (nth.gradient_descent, "key"): [(KEY, ValueError, "is for minibatches: give batch")],
     (nth.sphere, "key"): KEYS,
     (nth.teacher_labels, "key"): KEYS,

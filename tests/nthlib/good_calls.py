@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from helpers import network, unit_rows
 
 import nthlib as nth
@@ -19,11 +18,6 @@ NAN, INF = jnp.full((3, 3), jnp.nan), jnp.full((3, 3), jnp.inf)
 
 def model(params, Z):
     return Z @ params
-
-
-def table(values=None, **coordinates):
-    values = np.ones((2, 3)) if values is None else values
-    return xr.DataArray(values, dims=("width", "seed"), coords={"width": [2, 4], **coordinates})
 
 
 def measure(width, key):
@@ -70,9 +64,10 @@ GOOD = {
         "times": TIMES,
         "level": 3,
     },
-    nth.sweep: {"measure": measure, "widths": [2], "seeds": 2},
+    nth.draws: {"measure": measure, "widths": [2], "seeds": 2},
     nth.run_cells: {"measure": cell, "cases": [1, 2]},
-    nth.fit_exponent: {"table": table()},
+    nth.power_law: {"x": [2, 4], "values": np.ones((2, 3))},
+    nth.estimate: {"values": np.ones((2, 3))},
     nth.sphere: {"key": KEY, "n": 2, "dim": 3},
     nth.teacher_labels: {"teacher": NET, "key": KEY, "X": X},
     nth.digits: {},

@@ -150,7 +150,7 @@ def test_rows_are_looked_at_some_at_a_time_and_all_of_them(monkeypatch):
 @pytest.mark.bad_input
 @pytest.mark.parametrize("inputs", [X, TWICE], ids=["rows", "equal rows"])
 def test_rows_are_looked_at_inside_compiled_functions_too(inputs):
-    """There the parameters have no values: a sweep is such a function."""
+    """There the parameters have no values: a measure is such a function."""
 
     def centred(w, X):
         return jnp.tanh((X - X.mean(0)) @ w)
@@ -159,7 +159,7 @@ def test_rows_are_looked_at_inside_compiled_functions_too(inputs):
         return {"trace": nth.kernels(centred, jax.random.normal(key, (D,)), inputs, 2)[2].trace()}
 
     for call in (
-        lambda: nth.sweep(trace, widths=[2], seeds=2),
+        lambda: nth.draws(trace, widths=[2], seeds=2),
         lambda: jax.jit(lambda w: nth.kernels(centred, w, inputs, 2))(W),
         lambda: jax.vmap(lambda w: nth.kernels(centred, w, inputs, 2))(jnp.ones((2, D))),
         lambda: jax.jit(lambda X: nth.kernels(centred, W, X, 2))(inputs),

@@ -23,7 +23,8 @@ RESULTS = (
     "LimitEstimate",
     "Flow",
     "Solution",
-    "ExponentFit",
+    "Fit",
+    "Estimate",
     "InputReport",
 )
 CALLED = [name for name in nth.__all__ if name not in ACTIVATIONS + RESULTS]

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
-from good_calls import GOOD, KEY, NET, PARAMS, X, measure, model, table
+from good_calls import GOOD, KEY, NET, PARAMS, X, measure, model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -116,14 +115,14 @@ KERNELS = st.one_of(
     st.builds(_kernels, arrays(3), SECOND | JUNK, st.none() | arrays(3, 3, 3)), JUNK,
     st.sampled_from([{2: np.eye(3)}, {1: np.ones(3), 2: np.eye(3), "a": 1}, {0: 1, 1: 1, 2: 2}]),
 )  # fmt: skip
-TABLES = JUNK | st.builds(
-    lambda values, widths: (
-        xr.DataArray(values, dims=("width", "seed")[: values.ndim], coords={"width": widths})
-        if values.shape[:1] == np.shape(widths)
-        else xr.DataArray(values)
-    ),
-    arrays(2, 3).map(np.asarray).filter(lambda values: values.ndim <= 2),
-    st.sampled_from([[2, 4], [2, 2], [0, 1], [2.0, np.nan], [1.0, np.inf], ["a", "b"], [1j, 2]]),
+POSITIONS = (
+    JUNK
+    | arrays(2)
+    | st.sampled_from([[2, 4], [2, 2], [0, 1], [2.0, np.nan], [1.0, np.inf], ["a", "b"], [1j, 2]])
+)
+TABLES = JUNK | arrays(2, 3)
+STATISTICS = CHOICES | st.sampled_from(
+    ["median", "mean", "rms", "p90", np.median, np.ptp, lambda values, axis: values.sum()]
 )
 
 
@@ -180,13 +179,15 @@ ODD = {
     nth.truncated_flow: TRAINING
     | SOLVER
     | {"level": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS},
-    nth.sweep: {"measure": MEASURES, "widths": LISTS, "seeds": LISTS, "batch_size": COUNTS},
+    nth.draws: {"measure": MEASURES, "widths": LISTS, "seeds": LISTS, "batch_size": COUNTS},
     nth.run_cells: {
         "measure": st.sampled_from([cell, None, 3, "2", b"2"]),
         "cases": st.lists(WHOLE, max_size=3) | st.sampled_from([None, 3, 2.5, "ab", {}, (1, 2)]),
     },
-    nth.fit_exponent: {
-        "table": TABLES, "statistic": CHOICES | st.sampled_from(["median", "mean", "rms", "p90"]),
+    nth.power_law: {"x": POSITIONS, "values": TABLES, "statistic": STATISTICS},
+    nth.estimate: {
+        "values": TABLES | st.tuples(arrays(3), arrays(3)), "statistic": STATISTICS,
+        "axis": WHOLE, "resamples": COUNTS.filter(lambda count: not np.array_equal(count, 10**6)),
     },
     nthbook.judge: {
         "claim_id": JUNK | st.just("ntk-limit"), "control": MEASURED, "measured": MEASURED,
@@ -202,7 +203,6 @@ ODD = {
 BASE = GOOD | {
     nth.run_cells: {"measure": cell, "cases": [1, 2]},
     nthbook.judge: {"claim_id": "ntk-limit", "measured": -0.5},
-    nth.fit_exponent: {"table": table()},
     nth.limit_kernel: {"net": NET, "X": X},
 }
 DOCUMENTED = {
@@ -278,14 +278,16 @@ def _check_result(function, result, said):
             _check_solution(jax.tree.map(lambda leaf, i=i: leaf[i], result), said)
     elif isinstance(result, (nth.Flow, nth.Solution)):
         _check_solution(result, said)
-    elif function is nth.fit_exponent:
+    elif function is nth.power_law:
         assert _finite(vars(result))
+    elif function is nth.estimate:
+        assert not np.any(result.low > result.high)  # NaN and infinity of values show
     elif function is nth.check_inputs:
         assert _finite((result.norms, result.smallest, result.lower_bound, result.tolerance))
     elif function is nthbook.judge:
         for verdict in result.verdicts:
             assert verdict.outcome == "invalid" or _finite((verdict.low, verdict.high))
-    elif function not in (nth.FullyConnected, nth.run_cells, nth.sweep):
+    elif function not in (nth.FullyConnected, nth.run_cells, nth.draws):
         assert _finite(result) or "hold NaN or infinity" in said, (result, said)
 
 

@@ -59,7 +59,7 @@ FURTHER = [
     (nth.truncated_flow, {"level": 2, "indicator": True, "X_test": X_TEST}),
     (nth.truncated_flow, {"model": one_output, "level": 4, **OWN}),
     (nth.truncated_flow, {"model": two_outputs, "y": OUTPUTS, "loss": "softmax", **OWN}),
-    (nth.sweep, {"batch_size": 1}),
+    (nth.draws, {"batch_size": 1}),
     (nth.sphere, {"smallest_singular_value": 0.5}),
     (nth.digits, {"n": 5, "key": KEY}),
     (nth.check_inputs, {"order": 2}),

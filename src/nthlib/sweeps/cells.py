@@ -52,7 +52,8 @@ def run_cells(measure: Callable[..., Any], cases: Iterable[Any], **fixed: Any) -
         fixed: passed on to ``measure`` as they are.
 
     Returns:
-        What ``measure`` returned for each case, with NumPy arrays in the place of JAX's.
+        What ``measure`` returned for each case, with NumPy arrays in the place of JAX's and the
+        names of dicts in their order.
 
     Raises:
         TypeError: when ``measure`` is not a function or ``cases`` not a list, or when cells are
@@ -118,8 +119,7 @@ class _Task:
     numerical: dict[str, Any]
 
     def __call__(self) -> Any:
-        result = self.measure(self.case, **self.fixed)
-        return jax.tree.map(lambda leaf: np.asarray(leaf) if _is_array(leaf) else leaf, result)
+        return _in_numpy(self.measure(self.case, **self.fixed))
 
     def __reduce__(self) -> Any:
         # The arrays within are unpickled last: JAX would round them to single precision in
@@ -141,6 +141,17 @@ def _run_cell(task: _Task, key: str, numerical: dict[str, Any]) -> Any:
     """Key and settings are what tells a kept result from another."""
     del key, numerical
     return task()
+
+
+def _in_numpy(result: Any) -> Any:
+    """The result with NumPy's arrays for JAX's, and the names of dicts in their order."""
+
+    def convert(part: Any) -> Any:
+        if type(part) is dict:  # jax.tree.map would sort it
+            return {name: _in_numpy(entry) for name, entry in part.items()}
+        return np.asarray(part) if _is_array(part) else part
+
+    return jax.tree.map(convert, result, is_leaf=lambda part: type(part) is dict)
 
 
 def _is_array(leaf: Any) -> bool:

@@ -271,6 +271,11 @@ class ExponentFit:
     values_high: np.ndarray
     statistic: str
 
+    @property
+    def x(self) -> np.ndarray:
+        """The widths."""
+        return self.widths
+
     def __str__(self) -> str:
         return f"exponent {self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 

@@ -61,7 +61,7 @@ REFUSED = {
     "limit_kernel": lambda: nth.limit_kernel(net, X),
     "limit_kernel of order 4": lambda: nth.limit_kernel(network(depth=1)[0], X, 4),
     "limit_kernel_estimate": lambda: nth.limit_kernel_estimate(KEY, net, X, 2, width=4, draws=2),
-    "sweep": lambda: nth.sweep(_spread, widths=[8], seeds=4),
+    "draws": lambda: nth.draws(_spread, widths=[8], seeds=4),
     "sphere": lambda: nth.sphere(KEY, 8, 8),
     "teacher_labels": lambda: nth.teacher_labels(KEY, net, X),
     "check_inputs": lambda: nth.check_inputs(X, 2),

@@ -36,6 +36,17 @@ def test_results_come_in_order_and_as_numpy_arrays():
         np.testing.assert_array_equal(cell["draw"], spread(width, 5)["draw"])
 
 
+def test_dicts_keep_the_order_of_their_names():
+    def measure(case):
+        return {"z": case, "a": [{"y": np.ones(2), 3: jax.numpy.ones(2)}, None]}
+
+    (found,) = nth.run_cells(measure, [1])
+    assert list(found) == ["z", "a"]
+    assert list(found["a"][0]) == ["y", 3]
+    assert {type(part) for part in found["a"][0].values()} == {np.ndarray}
+    assert found["a"][1] is None
+
+
 def test_random_keys_among_the_results_stay_keys():
     (key,) = nth.run_cells(lambda seed: jax.random.key(seed), [7])
     assert jax.random.normal(key) == jax.random.normal(jax.random.key(7))
@@ -114,12 +125,12 @@ def sizes(width, key):
     X = nth.sphere(data_key, n=4, dim=3)
     params = net.init(init_key)
     K = nth.kernels(net, params, X, order=2)
-    return {"f": K[1].sum(), "lowest": jnp.linalg.eigvalsh(K[2])[0]}
+    return {"sum": K[1].sum(), "eigenvalues": jnp.linalg.eigvalsh(K[2])}
 
-found = {str(seeds): nth.sweep(sizes, widths=[5], seeds=seeds, batch_size=batch).to_array()
-         for seeds, batch in ((3, None), (6, 2))}
-print(json.dumps([jax.local_device_count(),
-                  {name: table.values.tolist() for name, table in found.items()}]))
+found = {f"{name}, {seeds} seeds": values.tolist()
+         for seeds, batch in ((3, None), (6, 2))
+         for name, values in nth.draws(sizes, widths=[5], seeds=seeds, batch_size=batch).items()}
+print(json.dumps([jax.local_device_count(), found]))
 """
 
 
@@ -135,8 +146,9 @@ def _on(devices: int):
 def test_seeds_shared_out_among_devices_give_what_one_device_gives():
     one, four = _on(1), _on(4)
     assert (one[0], four[0]) == (1, 4)
-    for seeds, values in one[1].items():
-        np.testing.assert_allclose(four[1][seeds], values, rtol=1e-12, atol=1e-12)
+    assert list(one[1]) == list(four[1])
+    for name, values in one[1].items():
+        np.testing.assert_allclose(four[1][name], values, rtol=1e-12, atol=1e-12)
 
 
 # ------------------------------------------------------------------------------ a cluster
@@ -222,11 +234,11 @@ def test_a_cluster_computes_the_cells_and_survives_the_loss_of_a_worker(
 
 
 @pytest.mark.slow
-def test_a_sweep_on_a_cluster_gives_what_it_gives_here(cluster, monkeypatch):
+def test_draws_on_a_cluster_are_what_they_are_here(cluster, monkeypatch):
     measure = {"widths": [4, 9], "seeds": 3}
-    here = nth.sweep(moments, **measure)
+    here = nth.draws(moments, **measure)
     monkeypatch.setenv("NTH_SCHEDULER", cluster[0])
-    there = nth.sweep(moments, **measure)
+    there = nth.draws(moments, **measure)
     np.testing.assert_allclose(there["mean"], here["mean"], rtol=1e-12)
     assert there["mean"].dtype == np.float64
 
