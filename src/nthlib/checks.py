@@ -205,7 +205,7 @@ def random_key(name: str, key: Any) -> None:
         )
 
 
-def takes(name: str, function: Any, what: str, *arguments: Any, **named: Any) -> None:
+def takes(name: str, function: Any, what: str, /, *arguments: Any, **named: Any) -> None:
     """Raise ``TypeError`` unless a function can be called so; not every callable tells."""
     try:
         signature = inspect.signature(function)

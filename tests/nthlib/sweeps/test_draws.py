@@ -53,6 +53,15 @@ def test_draws_run_under_the_reader_s_joblib_settings():
         np.testing.assert_array_equal(threaded[name], values)
 
 
+def test_what_is_fixed_may_have_any_name():
+    def named(width, key, name, function, what):
+        return {"value": function(name * what * jax.random.normal(key) / width)}
+
+    found = nth.draws(named, widths=WIDTHS, seeds=2, name=2.0, function=jnp.exp, what=0.5)
+    alone = jax.random.normal(jax.random.fold_in(jax.random.key(1), WIDTHS[0])) / WIDTHS[0]
+    np.testing.assert_allclose(found["value"][0, 1], np.exp(alone), rtol=1e-13)
+
+
 def shaped(width, key):
     draw = jax.random.normal(key, (2, 3)) / width
     return {"zeta": draw, "count": 3, "alpha": draw.sum(0), "same": np.ones((1, 2)), "big": width}
