@@ -20,8 +20,9 @@ from nthlib.network import FullyConnected, Parameters, gained
 CLOSED_ORDERS = 4
 
 # Blocks in which the symmetric Gram matrix of all pairs is computed, above its diagonal only:
-# with k blocks a share (k + 1) / 2k of it, in products that stay large.
-_GRAM_BLOCKS = 8
+# with k blocks a share (k + 1) / 2k of it, in products that stay large. Blocks of fewer samples
+# would save little, and every block is a program of its own to compile.
+_GRAM_BLOCKS, _GRAM_SAMPLES = 8, 16
 # Rows (sample, field) whose tangents are held at once for K^(3).
 ROWS_AT_ONCE = 2048
 # Units of a network of one hidden layer whose kernels beyond the closed ones are summed at once.
@@ -226,7 +227,8 @@ def _symmetric_gram(moved: Moving, overlaps: Overlaps) -> Array:
     """M[(α, γ), (β, δ)] = ⟨∇²f_α ∇f_γ, ∇²f_β ∇f_δ⟩, computed above the diagonal and mirrored."""
     n = len(moved.samples.output)
     gram = jnp.zeros((n, n, n, n), moved.samples.output.dtype)
-    edges = np.linspace(0, n, min(_GRAM_BLOCKS, n) + 1).astype(int)
+    blocks = min(_GRAM_BLOCKS, -(-n // _GRAM_SAMPLES))
+    edges = np.linspace(0, n, blocks + 1).astype(int)
     for start, stop in itertools.pairwise(edges):
         rows, columns = slice(start, stop), slice(start, n)
         block = _gram(

@@ -53,7 +53,8 @@ def _beside_closed_forms(model: Any, params: PyTree, n: int, rows: int, order: i
     """Numbers that the closed forms hold at the peak beside the kernels."""
     states = 4 * rows * model.width * model.depth
     if order <= 2:
-        return states
+        # Each layer's matrix is a product of two, and the compiler may hold them all at once.
+        return states + (order - 1) * (2 * model.depth + 1) * rows * n
     if order == 3:
         third = rows * (1 + n + n * n)
         return third + states + 4 * ROWS_AT_ONCE * model.width * model.depth

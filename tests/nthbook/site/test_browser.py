@@ -31,6 +31,15 @@ SILENT_IMAGES = """() => [...document.querySelectorAll('article img')]
 EXCESS = """() => [document.documentElement, ...document.querySelectorAll('article, main')]
   .map(part => part.scrollWidth - part.clientWidth).filter(excess => excess > 0)"""
 
+# Lines of code that their box cannot show at once, folded cells and solutions unfolded.
+WIDE_CODE = """() => {
+  document.querySelectorAll('details').forEach(part => { part.open = true });
+  document.querySelectorAll('.toggle-hidden').forEach(p => p.classList.remove('toggle-hidden'));
+  return [...document.querySelectorAll('article .cell_input pre')]
+    .filter(box => box.scrollWidth > box.clientWidth)
+    .map(box => [...box.textContent.split('\\n')].sort((a, b) => b.length - a.length)[0]);
+}"""
+
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_renders_without_a_network(visit, name):
@@ -43,6 +52,8 @@ def test_a_page_renders_without_a_network(visit, name):
         seen.resize(size)
         assert page.evaluate(EXCESS) == [], f"wider than {size[0]} pixels"
     assert seen.trouble == []
+    seen.resize(SIZES[0])
+    assert page.evaluate(WIDE_CODE) == [], "code scrolls sideways"
 
 
 @pytest.mark.parametrize(
