@@ -47,7 +47,7 @@ test-newest: $(READY)
 	python=$$(.ci/newest-python) && $(BIN)/uv venv --quiet --python "$$python" $(NEWEST)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(NEWEST)/bin/python --upgrade --editable . \
 	  --group pyproject.toml:library-tests
-	@$(BIN)/uv pip list --quiet --python $(NEWEST)/bin/python | grep -E '^(jax|jaxlib|numpy|scipy|xarray) '
+	@$(BIN)/uv pip list --quiet --python $(NEWEST)/bin/python | grep -E '^(jax|jaxlib|numpy|scipy) '
 	$(NEWEST)/bin/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" \
 	  tests/nthlib src/nthlib src/nthbook/claims.py src/nthbook/plots.py README.md
 

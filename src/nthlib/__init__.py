@@ -20,7 +20,6 @@ from nthlib.spelling import no_such_name
 from nthlib.sweeps.cells import run_cells
 from nthlib.sweeps.draws import draws
 from nthlib.sweeps.fits import Estimate, Fit, estimate, power_law
-from nthlib.sweeps.scaling import fit_exponent, sweep  # noqa: F401 - of chapters not rewritten yet
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy, truncations
 from nthlib.truncation.solution import Solution
 

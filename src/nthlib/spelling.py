@@ -16,6 +16,9 @@ _OLD_ARGUMENTS = {
 }
 _OLD_NAMES = {
     "TruncatedSolution": "nthlib.Solution",
+    "sweep": "nthlib.draws",
+    "fit_exponent": "nthlib.power_law",
+    "ExponentFit": "nthlib.Fit",
     "judge": "nthbook.judge",
     "Verdict": "nthbook.Verdict",
     "plots": "nthbook.plots",

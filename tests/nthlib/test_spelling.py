@@ -127,6 +127,8 @@ def test_what_is_decorated_keeps_its_name_and_its_signature():
     ("name", "answer"),
     [
         ("TruncatedSolution", "it is nthlib.Solution"),
+        ("sweep", "it is nthlib.draws"),
+        ("fit_exponent", "it is nthlib.power_law"),
         ("judge", "it is nthbook.judge"),
         ("Verdict", "it is nthbook.Verdict"),
         ("kernals", "did you mean 'kernels'?"),

@@ -1,0 +1,41 @@
+"""A student reads every cell: how much code the chapters show, and where a picture stands."""
+
+import statistics
+from pathlib import Path
+
+import jupytext
+import pytest
+
+from nthbook.book import Book
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = sorted(path.stem for path in (ROOT / "book" / "chapters").glob("*.md"))
+
+
+def code_lines(cell) -> list[str]:
+    lines = (line.strip() for line in cell.source.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def code_cells(name: str) -> list:
+    notebook = jupytext.read(Book(ROOT).chapter_path(name))
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_cells_are_short_and_a_picture_comes_early(name):
+    cells = [cell for cell in code_cells(name) if "parameters" not in tags(cell)]
+    assert max(len(code_lines(cell)) for cell in cells) <= 20
+    shown = [len(code_lines(cell)) for cell in cells if "hide-input" not in tags(cell)]
+    assert statistics.median(shown) <= 8
+    pictures = [place for place, cell in enumerate(cells) if "plt.show()" in cell.source]
+    assert sum(len(code_lines(cell)) for cell in cells[: pictures[0]]) <= 40
+
+
+def test_the_chapters_together_are_short():
+    cells = [cell for name in CHAPTERS for cell in code_cells(name)]
+    assert sum(len(code_lines(cell)) for cell in cells) <= 2600
