@@ -86,7 +86,9 @@ def log_axis_at(ax: Axes, values: Iterable[float]) -> None:
     """
     values = list(values)
     ax.set_xscale("log")
-    ax.set_xticks(values, [f"{value:g}" for value in values])
+    ax.set_xticks(
+        values, [f"{value:g}" if value == round(value) else f"{value:.3g}" for value in values]
+    )
     ax.minorticks_off()
 
 
@@ -246,7 +248,7 @@ def _name_rows(ax: Axes, claims: Sequence[Claim]) -> None:
     ax.grid(visible=False, axis="y")
     ax.set_xlabel(", ".join(dict.fromkeys(claim.quantity for claim in claims)))
     # Above the axes: below stands what was measured.
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, columnspacing=1, fontsize=9)
 
 
 def scaling_plot(
