@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CLAIMS = load_claims(ROOT / "book" / "claims.toml")
 # Enough to tell a claim from its control, and no more.
 SMALL = {
-    "setting": {"widths": [16], "seeds": 2, "samples": 5},
+    "setting": {"widths": [16, 32], "seeds": 2, "samples": 5},
     "tangent-kernel": {
         "widths": [64, 1024], "seeds": 24, "digit_seeds": 8, "train": 10, "test": 20,
     },

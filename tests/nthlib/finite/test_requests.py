@@ -24,9 +24,9 @@ EXACT = {"rtol": 1e-12, "atol": 1e-13}
 
 def test_memory_is_refused_before_any_allocation():
     net, params = network(dim=1)
-    X = jnp.ones((200_000, 1))  # K^(2) would hold 4e10 numbers
+    X = jnp.ones((200_000, 1))  # K^(2) would hold 4e10 numbers, and so do two matrices a layer
     start = time.perf_counter()
-    with pytest.raises(MemoryError, match=r"298\.\d GiB.*fewer samples"):
+    with pytest.raises(MemoryError, match=r"1\.7 TiB.*fewer samples"):
         nth.kernels(net, params, X, 2)
     assert time.perf_counter() - start < 5
 
@@ -49,11 +49,13 @@ def test_the_memory_limit_is_counted_in_bytes(method):
     output = 8 * (10 + 100)
     with pytest.raises(MemoryError, match="over the memory_limit of"):
         nth.kernels(net, params, X, 2, method=method, memory_limit=output - 1)
-    # The passes' states; or one field, held twice, and tangents in the space of the parameters, a
-    # copy of the inputs, and for one pair what a backward pass keeps: the input, and three
-    # numbers a unit, some of which newer releases of JAX find again instead.
+    # The passes' states and the layers' matrices, two each and the readout's; or one field, held
+    # twice, and tangents in the space of the parameters, a copy of the inputs, and for one pair
+    # what a backward pass keeps: the input, and three numbers a unit, some of which newer
+    # releases of JAX find again instead.
     pair = 4 * (7 * 3 + 7 * 7 + 7) + 2 * 10 * 3 + (3 + 3 * 7 * 2)
-    enough = output + 8 * 4 * 10 * 7 * 2 if method == "closed" else 2 * output + 8 * pair
+    layers = 4 * 10 * 7 * 2 + 5 * 10 * 10
+    enough = output + 8 * layers if method == "closed" else 2 * output + 8 * pair
     too_little = enough - 1 if method == "closed" else enough - 8 * 7 * 2 - 1
     assert nth.kernels(net, params, X, 2, method=method, memory_limit=enough)[2].shape == (10, 10)
     with pytest.raises(MemoryError, match="over the memory_limit of"):
