@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from nthbook.book import Book, UsageError
+from nthbook.book import CHAPTERS, Book, UsageError
 from nthbook.parameters import PROFILES, suggest
 from nthbook.share.repository import parse_repository
 
@@ -58,6 +58,9 @@ def known_chapters(book: Book, names: Sequence[str]) -> list[str]:
     known = book.chapter_names()
     for name in names:
         if name not in known:
+            source = f"{CHAPTERS}{name}"
+            if (book.root / f"{source}.md").is_file():
+                raise UsageError(f"no chapter {name!r}: _toc.yml does not name {source} yet")
             hint = suggest(name, known)
             raise UsageError(f"no chapter {name!r}{hint}; the chapters are {', '.join(known)}")
     return [name for name in known if name in names] if names else known

@@ -145,7 +145,8 @@ def ledger_counts(rows: Iterable[LedgerRow]) -> dict[str, int]:
 def ledger_summary(rows: Sequence[LedgerRow]) -> str:
     """Say in a line how many claims held, failed, and so on."""
     parts = [f"{count} {_COUNTED[kind]}" for kind, count in ledger_counts(rows).items() if count]
-    return f"{len(rows)} claims: {', '.join(parts)}" if rows else "no claims are registered"
+    number = "1 claim" if len(rows) == 1 else f"{len(rows)} claims"
+    return f"{number}: {', '.join(parts)}" if rows else "no claims are registered"
 
 
 def ledger_json(rows: Sequence[LedgerRow], problems: Sequence[str]) -> str:

@@ -98,10 +98,12 @@ def _chapter_problems(book: Book, name: str) -> Iterator[str]:
 
 def _stray_verdicts(book: Book, name: str) -> Iterator[str]:
     record, claims = read_record(book, name), book.claims()
-    for entry in [] if record is None else record.verdicts:
-        claim = claims.get(entry.get("id", ""))
+    entries = [] if record is None else record.verdicts
+    # A claim and its control are two entries of one id, and one sentence.
+    for judged in dict.fromkeys(entry.get("id", "") for entry in entries):
+        claim = claims.get(judged)
         if claim is None:
-            yield f"chapter {name} judges {entry.get('id')}, which is not registered"
+            yield f"chapter {name} judges {judged}, which is not registered"
         elif claim.chapter != name:
             yield f"chapter {name} judges {claim.id}, which belongs to chapter {claim.chapter}"
 

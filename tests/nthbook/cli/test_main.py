@@ -83,6 +83,14 @@ def test_misuse_is_one_line_and_status_2(book, capsys, command, message):
     assert not book.build.exists()
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_chapter_that_the_table_of_contents_lacks_is_told_so(book, capsys, command):
+    (book.chapters_dir / "gamma.md").write_text("# Gamma\n")
+    assert main([command, "gamma"]) == 2
+    message = "nth: no chapter 'gamma': _toc.yml does not name book/chapters/gamma yet\n"
+    assert capsys.readouterr().err == message
+
+
 @pytest.mark.parametrize("command", ["list", "run", "build", "book", "check", "serve", "bench"])
 def test_outside_a_book(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
