@@ -34,31 +34,13 @@ class BarMeter(diffrax.AbstractProgressMeter):  # type: ignore[misc]
         """Nothing to do: :func:`bar` closes its own bar."""
 
 
-class _LazyBar:
-    """A bar that begins with the first report, so that compiling does not count as work."""
-
-    def __init__(self, description: str) -> None:
-        self.description = description
-        self.shown: tqdm[Any] | None = None
-
-    def move_to(self, percent: float) -> None:
-        if self.shown is None:
-            self.shown = tqdm(
-                total=100, desc=self.description, unit="%", delay=_DELAY_SECONDS, leave=False
-            )
-        self.shown.update(percent - self.shown.n)
-
-    def close(self) -> None:
-        if self.shown is not None:
-            self.shown.close()
-
-
-_open_bars: list[_LazyBar] = []
+_open_bars: list["tqdm[Any]"] = []
 
 
 def _advance(progress: Array) -> None:
     if _open_bars:
-        _open_bars[-1].move_to(round(100 * float(progress), 1))
+        innermost = _open_bars[-1]
+        innermost.update(round(100 * float(progress), 1) - innermost.n)
 
 
 def report(done: Array, total: Array) -> None:
@@ -77,11 +59,10 @@ def run(description: str, program: Callable[..., Any], *arguments: Any, shown: b
 
 @contextlib.contextmanager
 def bar(description: str) -> Iterator[None]:
-    """Show a bar while the block runs, once the solver has run for some seconds."""
-    opened = _LazyBar(description)
-    _open_bars.append(opened)
-    try:
-        yield
-    finally:
-        _open_bars.remove(opened)
-        opened.close()
+    """Show a bar while the block runs, from its first report after some seconds on."""
+    with tqdm(total=100, desc=description, unit="%", delay=_DELAY_SECONDS, leave=False) as opened:
+        _open_bars.append(opened)
+        try:
+            yield
+        finally:
+            _open_bars.remove(opened)

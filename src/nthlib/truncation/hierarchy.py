@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -117,7 +117,9 @@ def truncated_hierarchy(
     settings = _with_solver(given, method, solver)._replace(
         show_progress=not traced and y.ndim == 1
     )
-    solve = compiled(_solve_from_kernels, settings, method == "tensors", sketch=_sketch_kernels)
+    solve = compiled(
+        _solve_from_kernels, settings, method == "tensors", sketch=_sketched(_solve_from_kernels)
+    )
     if traced:
         K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
     return run(solve, settings, K, y, times, started_definite=definite)
@@ -177,7 +179,7 @@ def truncations(
     levels, highest = _checked_levels(levels, K)
     given = _given(K, y, times, highest, method, solver, loss, rtol, max_steps)
     settings = _with_solver(given, method, solver, runs=len(levels))
-    solve = compiled(_solve_levels, settings, method == "tensors", sketch=_sketch_levels)
+    solve = compiled(_solve_levels, settings, method == "tensors", sketch=_sketched(_solve_levels))
     arguments = (given.K, given.y, given.times, levels)
     if checks.is_traced(arguments):
         arguments = undifferentiated("truncations", arguments)
@@ -261,7 +263,7 @@ def truncated_flow(
     settings = Settings(
         level, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
     )
-    solve = compiled(_solve_jet, model, settings, tile, blocks, sketch=_sketch_jet)
+    solve = compiled(_solve_jet, settings, model, tile, blocks, sketch=_sketched(_solve_jet))
     arguments = (data.params, data.X, data.y, times, data.X_test)
     if traced:
         arguments = undifferentiated("truncated_flow", arguments)
@@ -455,8 +457,8 @@ def _solve_levels(
 
 
 def _solve_jet(
-    model: Model,
     settings: Settings,
+    model: Model,
     tile: int | None,
     blocks: Blocks | None,
     params: PyTree,
@@ -482,13 +484,6 @@ def _solve_jet(
     return solve(settings, equations, start, predictions, damping, y, times, data)
 
 
-def _sketch_kernels(settings: Settings, *arguments: Any) -> tuple[Solution, Array]:
-    return _solve_from_kernels(settings._replace(solver="sketch"), *arguments)
-
-
-def _sketch_levels(settings: Settings, *arguments: Any) -> tuple[Solution, Array]:
-    return _solve_levels(settings._replace(solver="sketch"), *arguments)
-
-
-def _sketch_jet(model: Model, settings: Settings, *arguments: Any) -> Any:
-    return _solve_jet(model, settings._replace(solver="sketch"), *arguments)
+def _sketched(solve: Callable[..., Any]) -> Callable[..., Any]:
+    """What such a program evaluates, without a solver; the settings come first."""
+    return lambda settings, *given: solve(settings._replace(solver="sketch"), *given)
