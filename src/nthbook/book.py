@@ -94,6 +94,11 @@ class Book:
         return self.build / "cache"
 
     @property
+    def programs_dir(self) -> Path:
+        """What JAX compiled for chapters, for the next run with the same shapes."""
+        return self.cache_dir / "programs"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What ``_config.yml`` says; empty where there is none."""
         path = self.root / "_config.yml"

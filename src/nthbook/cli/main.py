@@ -163,7 +163,7 @@ def make_book(profile: str, repository: Any, **settings: Any) -> int:
     help="Keep what was used last, up to this size, as in 500M.",
 )
 def clean(limit: str) -> None:
-    """Empty the cache of sweeps. Executed chapters, the ledger and the site stay."""
+    """Empty the cache of sweeps and programs. Executed chapters, the ledger and the site stay."""
     from nthbook.run.cache import parse_size, shrink_cache
 
     before, after = shrink_cache(Book.find(), parse_size(limit))

@@ -1,6 +1,7 @@
-"""The cache of finished cells, kept within bounds."""
+"""The cache of finished cells and of compiled programs, kept within bounds."""
 
 import re
+import shutil
 from pathlib import Path
 
 import joblib
@@ -27,13 +28,15 @@ def parse_size(text: str) -> int:
 
 
 def shrink_cache(book: Book, limit: int) -> tuple[int, int]:
-    """Remove the cells unused for longest until the rest fits ``limit`` bytes.
+    """Remove programs, and then the cells unused for longest, until the rest fits ``limit`` bytes.
 
     Returns:
         The size of the cache in bytes, before and after.
     """
     before = _size(book.cache_dir)
     if before > limit:
+        # Compiled again in seconds, and a tenth of the room holds those of the whole book.
+        shutil.rmtree(book.programs_dir, ignore_errors=True)
         joblib.Memory(book.cache_dir, verbose=0).reduce_size(bytes_limit=limit)
     return before, _size(book.cache_dir)
 

@@ -204,7 +204,12 @@ class ChapterRun:
         return sum(cell.cell_type == "code" for cell in cells[: index + 1])
 
     def _environment(self) -> dict[str, str]:
-        settings = {"NTH_PROFILE": self.request.profile, "NTH_CACHE": str(self.book.cache_dir)}
+        settings = {
+            "NTH_PROFILE": self.request.profile,
+            "NTH_CACHE": str(self.book.cache_dir),
+            "JAX_COMPILATION_CACHE_DIR": str(self.book.programs_dir),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        }
         if self.request.profile == "smoke":  # tiny runs: compiling takes longer than computing
             settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
         if self.settings.force:

@@ -4,6 +4,7 @@ import os
 import time
 
 import joblib
+import nbformat
 import numpy as np
 import pytest
 from runs import good_output, is_one_line
@@ -77,6 +78,31 @@ def test_a_run_keeps_the_cache_within_its_bound(book, swept, monkeypatch):
     before = good_output(book)
     assert main(["clean"]) == 0
     assert good_output(book) == before
+
+
+def test_what_was_compiled_serves_the_next_run_and_goes_first(book, capsys):
+    write_chapter(
+        book,
+        "alpha",
+        """
+        import jax, jax.numpy as jnp
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        heard = []
+        jax.monitoring.register_event_listener(lambda name, **_: heard.append(name))
+        print(jax.jit(lambda x: jnp.linalg.inv(x).sum())(jnp.eye(3)))
+        print([name.rpartition("/")[2] for name in heard if name.endswith("cache_hits")])
+        judge("one", -0.5, -0.5, "holds")
+        """,
+    )
+    found = []
+    for _ in range(2):
+        assert main(["run", "alpha", "--force"]) == 0
+        notebook = nbformat.read(book.executed_dir / "alpha.ipynb", as_version=4)
+        found.append([cell.outputs[0].text for cell in notebook.cells if cell.get("outputs")][-1])
+    assert ["cache_hits" in text for text in found] == [False, True]
+    assert list(book.programs_dir.iterdir())
+    assert main(["clean"]) == 0
+    assert not book.programs_dir.exists()
 
 
 def test_where_there_is_no_cache_there_is_nothing_to_do(book, capsys):
