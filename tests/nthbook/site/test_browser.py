@@ -52,8 +52,9 @@ def test_a_page_renders_without_a_network(visit, name):
         seen.resize(size)
         assert page.evaluate(EXCESS) == [], f"wider than {size[0]} pixels"
     assert seen.trouble == []
-    seen.resize(SIZES[0])
-    assert page.evaluate(WIDE_CODE) == [], "code scrolls sideways"
+    if "/chapters/" in name:
+        seen.resize(SIZES[0])
+        assert page.evaluate(WIDE_CODE) == [], "code scrolls sideways"
 
 
 @pytest.mark.parametrize(
