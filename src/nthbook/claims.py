@@ -342,13 +342,20 @@ def format_prediction(claim: Claim) -> str:
     return f"{claim.relation.replace('-', ' ')} {predicted}, margin {margin}"
 
 
+def beside(verdict: Verdict, claim: Claim) -> str:
+    """A few words where a claim holds with an interval that leaves the prediction out; else ""."""
+    excluded = verdict.low < verdict.high and not verdict.low <= claim.predicted <= verdict.high
+    holds = verdict.outcome == "holds" and not verdict.control
+    return ", beside the prediction" if holds and excluded and claim.relation == "equals" else ""
+
+
 def describe(verdict: Verdict, claim: Claim | None) -> str:
     """One line for a person: verdict, measured value, and for the claim prediction and rival."""
     label = f"{verdict.id} (control)" if verdict.control else verdict.id
     measured = format_interval(verdict.value, verdict.low, verdict.high)
     if claim is None:
         return f"{label}: not registered, measured {measured}"
-    line = f"{label}: {verdict.words}. {claim.quantity} {measured}"
+    line = f"{label}: {verdict.words}{beside(verdict, claim)}. {claim.quantity} {measured}"
     if verdict.control:
         return line
     line += f", predicted {format_prediction(claim)}"

@@ -217,6 +217,26 @@ def test_one_line_says_everything():
     )
 
 
+@pytest.mark.parametrize(
+    ("interval", "changes", "said"),
+    [
+        ((-0.95, -0.97, -0.93), {}, True),
+        ((-0.95, -1.0, -0.91), {}, False),
+        ((-0.95, -0.95, -0.95), {}, False),  # a number that was computed once
+        ((-0.5, -0.6, -0.4), {}, False),  # outside the margin: that is said otherwise
+        ((-1.5, -1.6, -1.4), {"relation": "at-most"}, False),
+    ],
+)
+def test_an_interval_within_the_margin_that_leaves_the_prediction_out_is_said(
+    interval, changes, said
+):
+    claim = Claim(**{**FIELDS, **changes})
+    verdict = Verdict("drift", False, *interval, claim.outcome(*interval[1:]), "quick")
+    assert (": holds, beside the prediction. " in claims.describe(verdict, claim)) is said
+    control = Verdict("drift", True, *interval, "holds", "quick")
+    assert claims.beside(control, claim) == ""
+
+
 class FakeIPython(SimpleNamespace):
     def get_ipython(self):
         return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nthbook.book import Book, UsageError
-from nthbook.claims import Verdict, format_interval, format_prediction
+from nthbook.claims import Verdict, beside, format_interval, format_prediction
 from nthbook.ledger.data import ledger_data
 from nthbook.ledger.rows import LedgerRow
 from nthbook.run.progress import format_seconds
@@ -114,7 +114,7 @@ def _ledger_cells(row: LedgerRow) -> tuple[Cell, ...]:
         Cell(claim.quantity),
         Cell(format_prediction(claim)),
         Cell(_measured(row.verdict)),
-        verdict_cell(row.verdict),
+        verdict_cell(row.verdict, "" if row.verdict is None else beside(row.verdict, claim)),
         verdict_cell(control, more),
     )
 

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from nthbook.book import CHAPTERS
-from nthbook.claims import Claim, Verdict, anchor, format_interval, format_number, format_prediction
+from nthbook.claims import (
+    Claim,
+    Verdict,
+    anchor,
+    beside,
+    format_interval,
+    format_number,
+    format_prediction,
+)
 from nthbook.ledger.rows import LedgerRow, Record
 
 _SCRIPT = re.compile(r"([_^])(\([^()]*\)|[^\W²³]+)")
@@ -85,7 +93,7 @@ def _card(row: LedgerRow, root: str) -> str:
     tone, verdict = words(row.verdict)
     facts = [
         ("Predicted", f"{formula(claim.quantity)} {format_prediction(claim)}{_rival(claim)}"),
-        ("Measured", _measured(row.verdict, place(row), root)),
+        ("Measured", _measured(row.verdict, place(row), root) + _beside(row)),
         (
             "Control",
             f"{formula(claim.control)}: {_measured(row.control, place(row, control=True), root)}"
@@ -143,6 +151,10 @@ def _measured(verdict: Verdict | None, address: str | None, root: str) -> str:
     if verdict is None or address is None:
         return "nothing yet"
     return f'<a href="{root}{address}">{_interval(verdict)}</a>'
+
+
+def _beside(row: LedgerRow) -> str:
+    return "" if row.verdict is None else beside(row.verdict, row.claim)
 
 
 def _rival(claim: Claim) -> str:

@@ -38,6 +38,7 @@ def fill_page(text: str, book: Book) -> str:
     arguments: list[str] = []
     pieces: dict[str, Callable[[], str]] = {
         "summary": lambda: summary(ledger_rows(book)),
+        "multiplicity": lambda: multiplicity(ledger_rows(book)),
         "ledger": lambda: ledger_cards(ledger_rows(book), chapter_titles(book)),
         "runs": lambda: runs_table(records(book), chapter_titles(book), book.executed_pages()),
         "versions": lambda: versions_table(records(book)),
@@ -62,6 +63,24 @@ def fill_page(text: str, book: Book) -> str:
         return pieces[name]()
 
     return _MARKER.sub(piece, text)
+
+
+def multiplicity(rows: Iterable[LedgerRow]) -> str:
+    """How many intervals leave their prediction out, and how many would by chance alone."""
+    verdicts = [(row.claim, row.verdict) for row in rows if row.verdict is not None]
+    judged = [
+        claim.predicted < verdict.low or claim.predicted > verdict.high
+        for claim, verdict in verdicts
+        if claim.relation == "equals" and verdict.low < verdict.high
+    ]
+    if not judged:
+        return ""
+    return (
+        f"{len(judged)} claims predict a value and were measured with a 95 % interval. Were every "
+        f"law exact and every interval as good as it says, about {len(judged) / 20:.0f} of these "
+        f"intervals would leave the value out by chance; in fact it is {sum(judged)}. Where such a "
+        "claim holds all the same, it is marked *beside the prediction*."
+    )
 
 
 def records(book: Book) -> list[Record]:

@@ -45,6 +45,18 @@ def test_the_summary_counts_claims_and_controls():
 
 def test_a_book_without_claims_says_so():
     assert written.summary([]) == "No claim is registered yet."
+    assert written.multiplicity([]) == ""
+
+
+def test_intervals_that_leave_the_prediction_out_are_counted_beside_what_chance_would_do():
+    beside = replace(verdict("holds"), value=-0.45, low=-0.47, high=-0.43)
+    around = replace(beside, low=-0.55)
+    rows = [replace(row(), verdict=found) for found in [beside, *[around] * 39, verdict("holds")]]
+    text = written.multiplicity(rows)
+    assert text.startswith("40 claims predict a value")
+    assert "about 2 of these" in text
+    assert "out by chance; in fact it is 1." in text
+    assert ", beside the prediction</dd>" in cards.cards(rows[:1], "../")
 
 
 @pytest.mark.parametrize(
