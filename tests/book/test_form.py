@@ -26,6 +26,24 @@ def tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+# What the boxes hold at 1280 pixels, as test_browser.py looks at them in the page.
+IN_THE_OPEN, FOLDED, IN_A_SOLUTION = 76, 75, 70
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_lines_fit_into_their_boxes(name):
+    before, wide = "", []
+    for cell in jupytext.read(Book(ROOT).chapter_path(name)).cells:
+        if cell.cell_type == "markdown":
+            before += cell.source
+            continue
+        room = FOLDED if "hide-input" in tags(cell) else IN_THE_OPEN
+        if before.count("{solution-start}") > before.count("{solution-end}"):
+            room = IN_A_SOLUTION
+        wide += [line for line in cell.source.splitlines() if len(line) > room]
+    assert wide == []
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_cells_are_short_and_a_picture_comes_early(name):
     cells = [cell for cell in code_cells(name) if "parameters" not in tags(cell)]
