@@ -27,7 +27,7 @@ def tags(cell) -> list[str]:
 
 
 # What the boxes hold at 1280 pixels, as test_browser.py looks at them in the page.
-IN_THE_OPEN, FOLDED, IN_A_SOLUTION = 76, 75, 70
+IN_THE_OPEN, FOLDED, IN_A_SOLUTION = 76, 75, 69
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
