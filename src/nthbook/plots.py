@@ -129,7 +129,7 @@ def power_line(
         values: the measured values, one for every x.
         exponent: the power.
         through: the index of the value that the line meets.
-        label: what the legend calls it.
+        label: what the legend calls it, once for all lines that share it.
         style: the style of the line, as matplotlib writes it.
 
     >>> import matplotlib.pyplot as plt
@@ -142,7 +142,7 @@ def power_line(
     """
     x = np.asarray(x, float)
     line = np.asarray(values, float)[through] * (x / x[through]) ** exponent
-    ax.plot(x, line, style, color=THEORY, label=label, zorder=1)
+    ax.plot(x, line, style, color=THEORY, label=_once(ax, label), zorder=1)
 
 
 def claim(
@@ -237,7 +237,7 @@ def _draw_interval(
     ax.plot([value], [place], marker, color=colour, label=_once(ax, name))
 
 
-def _once(ax: Axes, label: str) -> str | None:
+def _once(ax: Axes, label: str | None) -> str | None:
     """The label where the legend does not know it yet, however often a thing is drawn."""
     return None if label in ax.get_legend_handles_labels()[1] else label
 
@@ -290,7 +290,7 @@ def scaling_plot(
     for exponent, style, name in ((predicted, "--", "theory"), (rival, ":", "rival")):
         if exponent is not None:
             shown = f"{name}, exponent {exponent:g}".replace("-", "−")
-            power_line(ax, fit.x, fit.values, exponent, label=_once(ax, shown), style=style)
+            power_line(ax, fit.x, fit.values, exponent, label=shown, style=style)
     ax.set_yscale("log")
     log_axis_at(ax, fit.x)
     ax.set_xlabel("width m")

@@ -84,6 +84,15 @@ def test_a_power_line_meets_the_value_that_was_asked_for():
     assert ax.get_legend().get_bbox_to_anchor().y0 < ax.bbox.y0
 
 
+def test_lines_of_one_label_are_named_once():
+    _, ax = plt.subplots()
+    for values in ([1.0, 2.0], [3.0, 4.0]):
+        plots.power_line(ax, [1, 2], values, 1, label="exponent 1")
+    plots.power_line(ax, [1, 2], [1.0, 2.0], 1)
+    assert len(ax.lines) == 3
+    assert ax.get_legend_handles_labels()[1] == ["exponent 1"]
+
+
 def spans(ax):
     """The lines of the axes, as (style, marker, ends in x, ends in y)."""
     return [

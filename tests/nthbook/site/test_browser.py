@@ -31,11 +31,11 @@ SILENT_IMAGES = """() => [...document.querySelectorAll('article img')]
 EXCESS = """() => [document.documentElement, ...document.querySelectorAll('article, main')]
   .map(part => part.scrollWidth - part.clientWidth).filter(excess => excess > 0)"""
 
-# Lines of code that their box cannot show at once, folded cells and solutions unfolded.
-WIDE_CODE = """() => {
+# Lines that their box cannot show at once, folded cells and solutions unfolded.
+WIDE_LINES = """() => {
   document.querySelectorAll('details').forEach(part => { part.open = true });
   document.querySelectorAll('.toggle-hidden').forEach(p => p.classList.remove('toggle-hidden'));
-  return [...document.querySelectorAll('article .cell_input pre')]
+  return [...document.querySelectorAll('article .cell_input pre, article .cell_output pre')]
     .filter(box => box.scrollWidth > box.clientWidth)
     .map(box => [...box.textContent.split('\\n')].sort((a, b) => b.length - a.length)[0]);
 }"""
@@ -54,7 +54,7 @@ def test_a_page_renders_without_a_network(visit, name):
     assert seen.trouble == []
     if "/chapters/" in name:
         seen.resize(SIZES[0])
-        assert page.evaluate(WIDE_CODE) == [], "code scrolls sideways"
+        assert page.evaluate(WIDE_LINES) == [], "lines scroll sideways"
 
 
 @pytest.mark.parametrize(

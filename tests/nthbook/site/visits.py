@@ -11,6 +11,15 @@ FLAGS = "no-sandbox disable-gpu disable-background-networking disable-component-
 FLAGS += " disable-sync no-first-run disable-quic"
 ARGUMENTS = [f"--{flag}" for flag in FLAGS.split()]
 
+# A new size is laid out with the next frame, and the theme moves its sidebars in transitions.
+SETTLED = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  await frame();
+  const moving = document.getAnimations().filter(some => some instanceof CSSTransition);
+  await Promise.allSettled(moving.map(some => some.finished));
+}"""
+
 
 class Visit:
     """A page of the site in a browser that reaches nothing but the site."""
@@ -32,6 +41,8 @@ class Visit:
 
     def resize(self, size: tuple[int, int]) -> None:
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        if self.scripts:
+            self.page.evaluate(SETTLED)
 
     def open(self, path: str) -> Page:
         self.page.goto(f"{self.address}/{path}", wait_until="load")
