@@ -12,6 +12,7 @@ FIELDS = {
     "predicted": -1.0,
     "margin": 0.1,
     "control": "Mean-field scaling",
+    "tests": "theorem-kernel-change",
 }
 
 

@@ -13,8 +13,12 @@
     for (const section of sections) {
       section.hidden = !section.querySelector(".nth-card:not([hidden])");
     }
-    const shown = cards.filter((card) => !card.hidden).length;
-    form.querySelector("output").textContent = `${shown} of ${cards.length} claims`;
+    const claims = cards.filter((card) => card.dataset.kind !== "check");
+    const checks = cards.filter((card) => card.dataset.kind === "check");
+    const parts = [[claims, "claims"], [checks, "checks"]].filter(([some]) => some.length);
+    form.querySelector("output").textContent = parts
+      .map(([some, name]) => `${some.filter((card) => !card.hidden).length} of ${some.length} ${name}`)
+      .join(", ");
   }
 
   // An address such as ledger.html?verdict=fails opens the page filtered, and can be sent on.

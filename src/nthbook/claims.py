@@ -6,22 +6,25 @@ A claim is registered in ``book/claims.toml``: a predicted number, a margin and 
 
 import functools
 import html
+import itertools
 import math
 import os
 import sys
 import tomllib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Relation = Literal["equals", "at-most", "at-least"]
-Outcome = Literal["holds", "fails", "undecided", "invalid", "recorded"]
+Kind = Literal["theorem", "sharpness", "expectation", "check"]
+Outcome = Literal["holds", "fails", "astray", "undecided", "invalid", "recorded"]
 
 VERDICT_MIME = "application/vnd.nthlib.verdict+json"
 
-# outcome -> (tone, words), for a claim and for its control; the one wording of the book.
+# outcome -> (tone, words), for a claim and for its control; the one wording of the book. Only a
+# control with a registered value can go astray: it breaks the claim, and not as predicted.
 CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
     "holds": ("good", "holds"),
     "fails": ("bad", "fails"),
@@ -32,30 +35,36 @@ CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
 CONTROL_WORDS: dict[Outcome, tuple[str, str]] = {
     "holds": ("bad", "holds, but must not"),
     "fails": ("good", "breaks the claim"),
-    "undecided": ("neutral", "does not hold"),
+    "astray": ("bad", "breaks the claim, but not as predicted"),
+    "undecided": ("bad", "does not break the claim"),
     "recorded": ("neutral", "not judged"),
     "invalid": ("bad", "invalid"),
 }
 
-_KINDS = ("theorem", "expectation")
+KINDS: tuple[Kind, ...] = ("theorem", "sharpness", "expectation", "check")
 _RELATIONS = ("equals", "at-most", "at-least")
+_CHECK_MARGIN = 1e-6  # what rounding, and a solver's tolerance, leave of an identity
 
 
 @dataclass(frozen=True)
 class Claim:
     """One line of the ledger, as registered before the run.
 
+    ``kind`` says what stands behind the number: a proved statement ("theorem"), a proved bound
+    whose exponent is measured as attained ("sharpness"), calculation, practice or literature
+    without proof ("expectation"). A "check" is an exact identity and no claim.
     ``quantity`` names what is measured ("exponent of m", "relative defect").
     ``relation`` says how the prediction bounds it: the measured interval must lie in
     [predicted − margin, predicted + margin] ("equals"), below predicted + margin
     ("at-most") or above predicted − margin ("at-least"), and must exclude ``rival``.
     ``tests`` is the label of the statement in the book that the claim tests; ``beyond`` says
-    what the claim adds to it, where it does not follow from it.
+    what an expectation adds to it. ``control_predicted`` and ``control_margin`` are the value
+    that the control takes, where it can be predicted, and how far from it the control may lie.
     """
 
     id: str
     chapter: str
-    kind: Literal["theorem", "expectation"]
+    kind: Kind
     statement: str
     source: str
     quantity: str
@@ -66,6 +75,8 @@ class Claim:
     relation: Relation = "equals"
     tests: str | None = None
     beyond: str | None = None
+    control_predicted: float | None = None
+    control_margin: float | None = None
 
     @property
     def region(self) -> tuple[float, float]:
@@ -89,6 +100,23 @@ class Claim:
         if region_low <= low and high <= region_high and excludes_rival:
             return "holds"
         return "undecided"
+
+    def control_outcome(self, low: float, high: float) -> Outcome:
+        """Compare the control's interval [low, high] with the claim, which it must break.
+
+        "fails", as it must, when it does not meet :attr:`region` and, where a value is
+        registered for it, lies within ``control_margin`` of that value; "astray" when it misses
+        that value, "undecided" when it meets the region or reaches out of the control's margin,
+        "holds" when the claim holds, and "invalid" when it is no interval.
+        """
+        outcome = self.outcome(low, high)
+        if outcome != "fails" or self.control_predicted is None or self.control_margin is None:
+            return outcome
+        least = self.control_predicted - self.control_margin
+        most = self.control_predicted + self.control_margin
+        if high < least or low > most:
+            return "astray"
+        return "fails" if least <= low and high <= most else "undecided"
 
 
 @runtime_checkable
@@ -184,27 +212,52 @@ def load_claims(path: Path) -> dict[str, Claim]:
 def _parse_claim(entry: dict[str, Any]) -> Claim:
     name = entry.get("id", "without id")
     known = {field.name for field in fields(Claim)}
-    required = known - {"rival", "relation", "tests", "beyond"}
+    required = known - {
+        "rival", "relation", "tests", "beyond", "control_predicted", "control_margin",
+    }  # fmt: skip
     if missing := sorted(required - entry.keys()):
         raise ValueError(f"claim {name!r} lacks {', '.join(missing)}")
     if unknown := sorted(entry.keys() - known):
         raise ValueError(f"claim {name!r} has unknown fields: {', '.join(unknown)}")
-    if entry["kind"] not in _KINDS:
-        raise ValueError(f"claim {name!r}: kind must be one of {', '.join(_KINDS)}")
+    for fault in itertools.chain(_wrong_words(entry), _wrong_numbers(entry)):
+        raise ValueError(f"claim {name!r}: {fault}")
+    claim = Claim(**entry)
+    if claim.control_predicted is not None:
+        low, high = claim.region
+        if low <= claim.control_predicted <= high:
+            raise ValueError(f"claim {name!r}: control_predicted must lie outside the margin")
+    return claim
+
+
+def _wrong_words(entry: dict[str, Any]) -> Iterator[str]:
+    kind = entry["kind"]
+    if kind not in KINDS:
+        yield f"kind must be one of {', '.join(KINDS)}"
     if entry.get("relation", "equals") not in _RELATIONS:
-        raise ValueError(f"claim {name!r}: relation must be one of {', '.join(_RELATIONS)}")
+        yield f"relation must be one of {', '.join(_RELATIONS)}"
     if "beyond" in entry and "tests" not in entry:
-        raise ValueError(f"claim {name!r}: beyond needs tests, the label of a statement")
-    if entry["kind"] == "expectation" and "tests" in entry and "beyond" not in entry:
-        raise ValueError(f"claim {name!r}: an expectation follows from no statement, say beyond")
-    for field in ("predicted", "margin", "rival"):
+        yield "beyond needs tests, the label of a statement"
+    if "beyond" in entry and kind != "expectation":
+        yield f"what goes beyond a statement is an expectation, and no {kind}"
+    if kind in ("theorem", "sharpness") and "tests" not in entry:
+        yield f"a {kind} needs tests, the label of a statement"
+    if kind == "expectation" and "tests" in entry and "beyond" not in entry:
+        yield "an expectation follows from no statement, say beyond"
+
+
+def _wrong_numbers(entry: dict[str, Any]) -> Iterator[str]:
+    for field in ("predicted", "margin", "rival", "control_predicted", "control_margin"):
         if isinstance(entry.get(field, 0), bool) or not isinstance(
             entry.get(field, 0), (int, float)
         ):
-            raise ValueError(f"claim {name!r}: {field} must be a number")
-    if not entry["margin"] > 0:
-        raise ValueError(f"claim {name!r}: margin must be positive")
-    return Claim(**entry)
+            yield f"{field} must be a number"
+    for field in ("margin", "control_margin"):
+        if not entry.get(field, 1) > 0:
+            yield f"{field} must be positive"
+    if ("control_predicted" in entry) != ("control_margin" in entry):
+        yield "control_predicted and control_margin stand together or not at all"
+    if entry["kind"] == "check" and (entry["predicted"] != 0 or entry["margin"] > _CHECK_MARGIN):
+        yield f"a check is an identity: predicted 0, margin at most {_CHECK_MARGIN:g}"
 
 
 def find_registry(start: Path | None = None) -> Path | None:
@@ -293,7 +346,9 @@ def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool
         warnings.warn(message, UserWarning, stacklevel=3)
         value = low = high = math.nan
     profile = os.environ.get("NTH_PROFILE", "quick")
-    outcome: Outcome = "invalid" if claim is None else claim.outcome(low, high)
+    outcome: Outcome = "invalid"
+    if claim is not None:
+        outcome = claim.control_outcome(low, high) if control else claim.outcome(low, high)
     if profile == "smoke" and outcome != "invalid":
         outcome = "recorded"
     return Verdict(claim_id, control, value, low, high, outcome, profile)
@@ -342,6 +397,14 @@ def format_prediction(claim: Claim) -> str:
     return f"{claim.relation.replace('-', ' ')} {predicted}, margin {margin}"
 
 
+def format_control(claim: Claim) -> str:
+    """The value that the control is predicted to take, with its margin; "" where there is none."""
+    if claim.control_predicted is None or claim.control_margin is None:
+        return ""
+    predicted, margin = format_number(claim.control_predicted), format_number(claim.control_margin)
+    return f", predicted {predicted} ± {margin}"
+
+
 def beside(verdict: Verdict, claim: Claim) -> str:
     """A few words where a claim holds with an interval that leaves the prediction out; else ""."""
     excluded = verdict.low < verdict.high and not verdict.low <= claim.predicted <= verdict.high
@@ -357,7 +420,7 @@ def describe(verdict: Verdict, claim: Claim | None) -> str:
         return f"{label}: not registered, measured {measured}"
     line = f"{label}: {verdict.words}{beside(verdict, claim)}. {claim.quantity} {measured}"
     if verdict.control:
-        return line
+        return line + format_control(claim)
     line += f", predicted {format_prediction(claim)}"
     return line if claim.rival is None else f"{line}, rival {format_number(claim.rival)}"
 

@@ -155,7 +155,8 @@ def claim(
     """A claim and its control against what was registered: margin, prediction and rival.
 
     Every claim has a row: its margin is a band, its prediction a dashed mark, its rival a dotted
-    one. On a band the claim's interval belongs, and the control's does not. The axis is
+    one. On a band the claim's interval belongs, and the control's does not; where a value is
+    registered for the control, a band of the control's colour is its place. The axis is
     logarithmic where all claims are about small defects, predicted to be zero.
 
     Args:
@@ -190,6 +191,7 @@ def claim(
     shown = [value for value in found if math.isfinite(value) and (value > 0 or not defects)]
     for place, (claim, row) in enumerate(zip(claims, rows, strict=True)):
         _draw_registered(ax, place, claim, (min(shown), max(shown)))
+        _draw_registered_control(ax, place + 0.1, claim)
         _draw_interval(ax, place - 0.1, row[0], "claim", "o", COLOURS[0])
         _draw_interval(ax, place + 0.1, row[1], "control", "D", COLOURS[1])
     _name_rows(ax, claims)
@@ -214,7 +216,17 @@ def _interval(name: str, measured: Any) -> tuple[float, float, float]:
 
 
 def _marks(claim: Claim) -> list[float]:
-    return [*claim.region, claim.predicted] + ([] if claim.rival is None else [claim.rival])
+    optional = (claim.rival, *(_control_band(claim) or ()))
+    return [*claim.region, claim.predicted, *(mark for mark in optional if mark is not None)]
+
+
+def _control_band(claim: Claim) -> tuple[float, float] | None:
+    if claim.control_predicted is None or claim.control_margin is None:
+        return None
+    return (
+        claim.control_predicted - claim.control_margin,
+        claim.control_predicted + claim.control_margin,
+    )
 
 
 def _draw_registered(ax: Axes, place: int, claim: Claim, ends: tuple[float, float]) -> None:
@@ -225,6 +237,12 @@ def _draw_registered(ax: Axes, place: int, claim: Claim, ends: tuple[float, floa
     for value, style, name in ((claim.predicted, "--", "predicted"), (claim.rival, ":", "rival")):
         if value is not None:
             ax.plot([value] * 2, rows, style, color=THEORY, label=_once(ax, name))
+
+
+def _draw_registered_control(ax: Axes, place: float, claim: Claim) -> None:
+    if (band := _control_band(claim)) is not None:
+        rows, label = (place - 0.15, place + 0.15), _once(ax, "control predicted")
+        ax.fill_betweenx(rows, *band, color=COLOURS[1], alpha=0.2, linewidth=0, label=label)
 
 
 def _draw_interval(

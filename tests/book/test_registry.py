@@ -12,6 +12,11 @@ from nthbook.book import Book
 from nthbook.claims import Claim, find_registry, load_claims
 from nthbook.ledger.theorems import statements
 
+BARE = {key: value for key, value in FIELDS.items() if key != "tests"}
+LOOSE = {**BARE, "kind": "expectation"}
+CHECK = {**BARE, "kind": "check", "predicted": 0.0, "margin": 1e-12}
+CONTROLLED = {**FIELDS, "control_predicted": 0.0, "control_margin": 0.1}
+
 
 @pytest.mark.parametrize(
     "text",
@@ -52,9 +57,20 @@ def test_an_edited_registry_is_read_again(registered):
     [
         ([{**FIELDS, "margin": 0.0}], "'drift': margin must be positive"),
         ([{**FIELDS, "margin": -1.0}], "'drift': margin must be positive"),
-        ([{**FIELDS, "kind": "rumour"}], "'drift': kind must be one of theorem, expectation"),
+        ([{**FIELDS, "kind": "rumour"}], "'drift': kind must be one of theorem, sharpness, exp"),
         ([{**FIELDS, "relation": "near"}], "'drift': relation must be one of equals, at-most"),
-        ([{**FIELDS, "beyond": "odd p"}], "'drift': beyond needs tests, the label"),
+        ([{**LOOSE, "beyond": "odd p"}], "'drift': beyond needs tests, the label"),
+        ([{**FIELDS, "beyond": "odd p"}], "'drift': what goes beyond .* and no theorem"),
+        ([{**FIELDS, "kind": "check", "beyond": "odd p"}], "an expectation, and no check"),
+        ([{**BARE, "kind": "theorem"}], "'drift': a theorem needs tests, the label"),
+        ([{**BARE, "kind": "sharpness"}], "'drift': a sharpness needs tests, the label"),
+        ([{**FIELDS, "kind": "check"}], "'drift': a check is an identity: predicted 0, margin"),
+        ([{**CHECK, "margin": 1e-3}], "'drift': a check is an identity: predicted 0, margin"),
+        ([{**FIELDS, "control_predicted": 0.0}], "'drift': control_predicted and control_margin"),
+        ([{**FIELDS, "control_margin": 0.1}], "'drift': control_predicted and control_margin"),
+        ([{**CONTROLLED, "control_margin": 0.0}], "'drift': control_margin must be positive"),
+        ([{**CONTROLLED, "control_predicted": "0"}], "'drift': control_predicted must be a"),
+        ([{**CONTROLLED, "control_predicted": -0.95}], "control_predicted must lie outside"),
         (
             [{**FIELDS, "kind": "expectation", "tests": "theorem-x"}],
             "'drift': an expectation follows from no statement, say beyond",

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from claim_files import FIELDS
+from claim_files import FIELDS, registry
 
 import nthbook
 import nthlib as nth
@@ -85,7 +85,7 @@ def test_every_kind_of_measurement_is_read(registered, measured):
     [
         ((-1.0, -1.05, -0.95), "drift (control): holds, but must not."),
         ((-0.5, -0.6, -0.4), "drift (control): breaks the claim."),
-        ((-1.0, -1.5, -0.5), "drift (control): does not hold."),
+        ((-1.0, -1.5, -0.5), "drift (control): does not break the claim."),
         (math.nan, "drift (control): invalid."),
     ],
 )
@@ -96,7 +96,40 @@ def test_a_control_must_break_the_claim(registered, capsys, measured, says):
     claimed, controlled = capsys.readouterr().out.splitlines()
     assert claimed.startswith("drift: holds.")
     assert controlled.startswith(says)
-    assert (verdict.tone == "bad") == (verdict.outcome in ("holds", "invalid"))
+    assert verdict.tone == ("good" if verdict.outcome == "fails" else "bad")
+
+
+@pytest.mark.parametrize(
+    ("control", "outcome", "words"),
+    [
+        ((0.0, -0.1, 0.1), "fails", "breaks the claim"),
+        ((0.0, -0.2, 0.2), "fails", "breaks the claim"),
+        ((-0.5, -0.6, -0.4), "astray", "breaks the claim, but not as predicted"),
+        ((9.0, 8.0, 10.0), "astray", "breaks the claim, but not as predicted"),
+        ((0.1, -0.1, 0.3), "undecided", "does not break the claim"),
+        ((-0.5, -1.0, 0.1), "undecided", "does not break the claim"),
+        ((-1.0, -1.05, -0.95), "holds", "holds, but must not"),
+        ((-1.0, -1.05, math.nan), "invalid", "invalid"),
+    ],
+)
+def test_a_control_agrees_with_the_value_registered_for_it(control, outcome, words):
+    claim = Claim(**FIELDS, control_predicted=0.0, control_margin=0.2)
+    assert claim.control_outcome(*control[1:]) == outcome
+    verdict = Verdict("drift", True, *control, outcome, "quick")
+    assert (verdict.words, verdict.tone) == (words, "good" if outcome == "fails" else "bad")
+    assert claims.describe(verdict, claim).endswith(", predicted 0.00 ± 0.20")
+
+
+def test_a_control_without_a_registered_value_has_to_break_the_claim_alone():
+    assert Claim(**FIELDS).control_outcome(8.0, 9.0) == "fails"
+
+
+def test_judge_asks_the_control_for_its_own_value(registered, capsys):
+    entry = {**FIELDS, "control_predicted": 0.0, "control_margin": 0.2}
+    registered.write_text(registry(entry))
+    assert nthbook.judge("drift", -1.0, control=0.1).control.outcome == "fails"
+    assert nthbook.judge("drift", -1.0, control=5.0).control.outcome == "astray"
+    assert "(control): breaks the claim, but not as predicted." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("measured", [-1.0, -0.5, (-1.0, -1.5, -0.5)])
@@ -260,3 +293,5 @@ def test_in_a_notebook_the_verdict_is_displayed_as_data(registered, monkeypatch,
     nthbook.judge("drift", (-1, -1.5, -0.5))
     states = [re.findall(r"nth-verdict nth-(\w+)", bundle["text/html"]) for bundle, _ in shown]
     assert states == [["good", "good"], ["bad", "bad"], ["neutral"]]
+    nthbook.judge("drift", -1.0, control=(-1, -1.5, -0.5))
+    assert '<div id="control-drift" class="nth-verdict nth-bad">' in shown[-1][0]["text/html"]

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from claim_files import FIELDS, registry
 
 import nthlib as nth
 from nthbook import plots
@@ -113,6 +114,14 @@ def test_a_claim_is_drawn_against_what_was_registered(registered):
     assert ax.get_legend_handles_labels()[1] == [
         "margin", "predicted", "rival", "claim", "control",
     ]  # fmt: skip
+
+
+def test_the_value_registered_for_a_control_is_drawn(registered):
+    registered.write_text(registry({**FIELDS, "control_predicted": 0.0, "control_margin": 0.2}))
+    ax = plots.claim("drift", -1.0, control=0.1)
+    band = ax.collections[1].get_paths()[0].get_extents()
+    np.testing.assert_allclose((band.x0, band.x1), (-0.2, 0.2))
+    assert "control predicted" in ax.get_legend_handles_labels()[1]
 
 
 def test_several_claims_stand_below_each_other_and_open_margins_end_with_the_axis(registered):

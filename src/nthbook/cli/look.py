@@ -81,14 +81,16 @@ def check(chapters: tuple[str, ...], against: Path | None, save: Path | None, as
 
     Where chapters are named, nothing else is looked at.
 
-    Red are: a theorem that fails, a control that holds, an unusable measurement, a claim
-    or a control without one, and a chapter that never ran, failed or is stale.
-    Expectations that fail are counted apart.
+    Red are: a theorem, an attained bound or a check that fails; a control that holds, is
+    undecided or misses the value registered for it; an unusable measurement, a claim or a
+    control without one; and a chapter that never ran, failed or is stale. Expectations that
+    fail are counted apart. Checks of exact identities are not counted among the claims.
 
-    With --json: {sound, counts, claims, problems}. `claims` is the site's ledger.json,
-    `counts` says how many of them were held, failed, expectation_failed, undecided,
-    invalid, recorded, unmeasured, and `problems` are sentences, none when `sound`. With
-    --against: {sound, against, compared, agree, problems}.
+    With --json: {sound, counts, checks, claims, problems}. `claims` is the site's
+    ledger.json, `counts` says how many claims were held, failed, sharpness_failed,
+    expectation_failed, undecided, invalid, recorded, unmeasured, `checks` the same of the
+    checks, and `problems` are sentences, none when `sound`. With --against: {sound,
+    against, compared, agree, problems}.
     """
     from nthbook.ledger.rows import ledger_rows, problems
 

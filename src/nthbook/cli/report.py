@@ -122,6 +122,7 @@ def _ledger_cells(row: LedgerRow) -> tuple[Cell, ...]:
 # Of the JSON's counts, in the order and the words in which the summary names them.
 _COUNTED = {
     "failed": "failed as a theorem",
+    "sharpness_failed": "failed as an attained bound",
     "expectation_failed": "failed as a mere expectation",
     "invalid": "invalid",
     "undecided": "undecided",
@@ -129,24 +130,56 @@ _COUNTED = {
     "recorded": "recorded without judging",
     "held": "held",
 }
+_FAILED = {
+    "theorem": "failed",
+    "sharpness": "sharpness_failed",
+    "expectation": "expectation_failed",
+}
+_CHECKED = {
+    key: "failed" if key == "failed" else words
+    for key, words in _COUNTED.items()
+    if key not in ("sharpness_failed", "expectation_failed")
+}
 
 
 def ledger_counts(rows: Iterable[LedgerRow]) -> dict[str, int]:
-    """Count the verdicts; expectations that fail are counted apart from theorems."""
+    """Count the verdicts on claims; what fails is counted by its kind. Checks are left out."""
     counts = dict.fromkeys(_COUNTED, 0)
     for row in rows:
-        outcome: str = "unmeasured" if row.verdict is None else row.verdict.outcome
-        if outcome == "fails":
-            outcome = "failed" if row.claim.kind == "theorem" else "expectation_failed"
-        counts["held" if outcome == "holds" else outcome] += 1
+        if row.claim.kind != "check":
+            outcome = _outcome(row)
+            if outcome == "fails":
+                outcome = _FAILED[row.claim.kind]
+            counts["held" if outcome == "holds" else outcome] += 1
     return counts
 
 
+def check_counts(rows: Iterable[LedgerRow]) -> dict[str, int]:
+    """Count how the checks of exact identities came out."""
+    counts = dict.fromkeys(_CHECKED, 0)
+    for row in rows:
+        if row.claim.kind == "check":
+            outcome = _outcome(row)
+            counts[{"holds": "held", "fails": "failed"}.get(outcome, outcome)] += 1
+    return counts
+
+
+def _outcome(row: LedgerRow) -> str:
+    return "unmeasured" if row.verdict is None else row.verdict.outcome
+
+
 def ledger_summary(rows: Sequence[LedgerRow]) -> str:
-    """Say in a line how many claims held, failed, and so on."""
-    parts = [f"{count} {_COUNTED[kind]}" for kind, count in ledger_counts(rows).items() if count]
-    number = "1 claim" if len(rows) == 1 else f"{len(rows)} claims"
-    return f"{number}: {', '.join(parts)}" if rows else "no claims are registered"
+    """Say in a line how many claims held, failed, and so on, and how many checks."""
+    counted = (
+        ("claim", ledger_counts(rows), _COUNTED),
+        ("check", check_counts(rows), _CHECKED),
+    )
+    sentences = []
+    for name, counts, phrases in counted:
+        if number := sum(counts.values()):
+            parts = [f"{count} {phrases[outcome]}" for outcome, count in counts.items() if count]
+            sentences.append(f"{number} {name}{'s'[: number > 1]}: {', '.join(parts)}")
+    return "; ".join(sentences) or "no claims are registered"
 
 
 def ledger_json(rows: Sequence[LedgerRow], problems: Sequence[str]) -> str:
@@ -155,6 +188,7 @@ def ledger_json(rows: Sequence[LedgerRow], problems: Sequence[str]) -> str:
         {
             "sound": not problems,
             "counts": ledger_counts(rows),
+            "checks": check_counts(rows),
             "claims": json.loads(ledger_data(rows)),
             "problems": list(problems),
         }

@@ -17,6 +17,7 @@ from nthbook.claims import (
     Verdict,
     anchor,
     beside,
+    format_control,
     format_interval,
     format_number,
     format_prediction,
@@ -25,6 +26,11 @@ from nthbook.ledger.rows import LedgerRow, Record
 
 _SCRIPT = re.compile(r"([_^])(\([^()]*\)|[^\W²³]+)")
 MISSING = ("neutral", "not measured")
+_CHECKS = (
+    "Identities that hold exactly, at every width: what is left is rounding, or a solver's "
+    "tolerance. They are no claims and are not counted among them; each tests that the code "
+    "computes what the text says."
+)
 
 # The picture, in units of its own: a band of one margin to each side, compressed further out.
 _WIDTH, _HEIGHT, _EDGE, _FURTHEST = 240, 44, 6, 60.0
@@ -60,11 +66,14 @@ def words(verdict: Verdict | None) -> tuple[str, str]:
 
 
 def ledger_cards(rows: Sequence[LedgerRow], titles: Mapping[str, str]) -> str:
-    """Write the filter, and a section for every chapter with the cards of its claims."""
+    """Write the filter, a section for every chapter's claims, and one for all checks."""
+    claims = [row for row in rows if row.claim.kind != "check"]
     sections = [
         f"## {titles.get(chapter, chapter)}\n\n{cards(members, '../../')}"
-        for chapter, members in ((key, list(group)) for key, group in groupby(rows, _chapter))
+        for chapter, members in ((key, list(group)) for key, group in groupby(claims, _chapter))
     ]
+    if checks := [row for row in rows if row.claim.kind == "check"]:
+        sections.append(f"## Checks\n\n{_CHECKS}\n\n{cards(checks, '../../')}")
     return "\n\n".join([_filter(rows, titles), _key(), *sections])
 
 
@@ -97,7 +106,7 @@ def _card(row: LedgerRow, root: str) -> str:
         (
             "Control",
             f"{formula(claim.control)}: {_measured(row.control, place(row, control=True), root)}"
-            f" {_badge(row.control)}",
+            f"{format_control(claim)} {_badge(row.control)}",
         ),
         ("Run", _run(row.record, claim.chapter)),
     ]

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from nthbook.book import Book, UsageError
-from nthbook.claims import Claim, Verdict, describe, format_interval
+from nthbook.claims import Claim, Verdict, describe, format_control, format_interval
 from nthbook.run.record import Record, read_failure, read_record
 
 __all__ = ["LedgerRow", "Record", "ledger_rows", "problems", "read_record", "run_problems"]
 
 # The worst of several verdicts counts, so that a claim cannot be judged until it holds.
 _CLAIM_ORDER = ("invalid", "fails", "undecided", "recorded", "holds")
-_CONTROL_ORDER = ("invalid", "holds", "recorded", "undecided", "fails")
+_CONTROL_ORDER = ("invalid", "holds", "undecided", "astray", "recorded", "fails")
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,13 @@ def _row_problems(row: LedgerRow) -> Iterator[str]:
         yield f"claim {claim.id}: not measured in the last run of {claim.chapter}"
     elif verdict.outcome == "invalid":
         yield f"claim {claim.id}: the measurement is not a usable interval"
-    elif verdict.outcome == "fails" and claim.kind == "theorem":
-        yield f"theorem {describe(verdict, claim)}"
+    elif verdict.outcome == "fails" and claim.kind != "expectation":
+        yield f"{claim.kind} {describe(verdict, claim)}"
     if control is None:
         yield f"claim {claim.id}: no control in the last run of {claim.chapter}"
     elif control.outcome == "invalid":
         yield f"claim {claim.id}: the control's measurement is not a usable interval"
-    elif control.outcome == "holds":
+    elif control.tone == "bad":
         measured = format_interval(control.value, control.low, control.high)
-        yield f"claim {claim.id}: its control holds, but must not (measured {measured})"
+        predicted = format_control(claim)
+        yield f"claim {claim.id}: its control {control.words} (measured {measured}{predicted})"

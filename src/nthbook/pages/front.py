@@ -60,18 +60,30 @@ def found(rows: Sequence[LedgerRow]) -> str:
     """One sentence on the ledger, each number a link to the claims that it counts."""
     if not rows:
         return "No claim is registered yet."
-    counts = Counter(words(row.verdict)[1] for row in rows)
+    claims = [row for row in rows if row.claim.kind != "check"]
+    counts = Counter(words(row.verdict)[1] for row in claims)
     parts = ", ".join(
         f'<a href="appendix/ledger.html?{urlencode({"verdict": word})}">{_phrase(word, count)}</a>'
         for word, count in counts.most_common()
     )
     broken = sum(words(row.control)[0] == "good" for row in rows)
     return (
-        f'<p class="nth-found"><strong>{len(rows)} claims</strong>, each written down before it '
-        f"was measured: {parts}. Of {len(rows)} controls, in which something is broken on "
-        f"purpose, {broken} break their claim{', as they must' if broken == len(rows) else ''}."
-        f"{_changed_runs(rows)}</p>"
+        f'<p class="nth-found"><strong>{len(claims)} claims</strong>, each written down before it '
+        f"was measured: {parts}.{_checks(rows)} Of {len(rows)} controls, in which something is "
+        f"broken on purpose, {broken} break what they are set against"
+        f"{', as they must' if broken == len(rows) else ''}.{_changed_runs(rows)}</p>"
     )
+
+
+def _checks(rows: Sequence[LedgerRow]) -> str:
+    """How many checks there are, and how many of them hold."""
+    checks = [row.verdict for row in rows if row.claim.kind == "check"]
+    if not checks:
+        return ""
+    held = sum(words(verdict)[1] == "holds" for verdict in checks)
+    link = '<a href="appendix/ledger.html?kind=check">'
+    number = "1 check" if len(checks) == 1 else f"{len(checks)} checks"
+    return f" Of {link}{number}</a> of exact identities, {held} hold{'s'[: held == 1]}."
 
 
 def _changed_runs(rows: Sequence[LedgerRow]) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from nthbook.book import Book
-from nthbook.claims import CLAIM_WORDS, Verdict
+from nthbook.claims import CLAIM_WORDS, KINDS, Verdict
 from nthbook.ledger.cards import MISSING, headlines, ledger_cards, words
 from nthbook.ledger.rows import LedgerRow, Record, ledger_rows, read_record
 from nthbook.ledger.theorems import theorem_index
@@ -113,11 +113,14 @@ def _escape(text: str) -> str:
 
 
 def summary(rows: Sequence[LedgerRow]) -> str:
-    """How many claims hold, fail and are undecided, and how many controls do their duty."""
+    """How many claims hold, fail and are undecided, by kind, and how many controls do their duty.
+
+    Checks have the last line.
+    """
     if not rows:
         return "No claim is registered yet."
-    lines = [["Kind", "Claims", *(word for _, word in (*CLAIM_WORDS.values(), MISSING))]]
-    for kind in ("theorem", "expectation"):
+    lines = [["Kind", "Number", *(word for _, word in (*CLAIM_WORDS.values(), MISSING))]]
+    for kind in KINDS:
         verdicts = [row.verdict for row in rows if row.claim.kind == kind]
         if verdicts:
             lines.append([kind, str(len(verdicts)), *_counts(verdicts)])
@@ -127,7 +130,7 @@ def summary(rows: Sequence[LedgerRow]) -> str:
     if looks["bad"]:
         sentence += f" Controls that do not, which is a failure of the book: {looks['bad']}."
     if looks["neutral"]:
-        sentence += f" Controls that only do not hold, or were not judged: {looks['neutral']}."
+        sentence += f" Controls that were not judged: {looks['neutral']}."
     if changed := sorted(
         {row.claim.chapter for row in rows if row.record and row.record.overrides}
     ):

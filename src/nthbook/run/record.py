@@ -5,10 +5,10 @@ import math
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from nthbook.book import Book
-from nthbook.claims import Outcome, Verdict
+from nthbook.claims import CLAIM_WORDS, CONTROL_WORDS, Verdict
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Record:
         values: dict[str, Any] = {field.name: entry.get(field.name) for field in fields(Verdict)}
         for name in ("value", "low", "high"):
             values[name] = math.nan if values[name] is None else values[name]
-        if values["outcome"] not in get_args(Outcome):
+        if values["outcome"] not in (CONTROL_WORDS if values["control"] else CLAIM_WORDS):
             values["outcome"] = "invalid"
         return Verdict(**values)
 

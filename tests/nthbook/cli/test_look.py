@@ -62,12 +62,16 @@ def test_list_for_a_program(book, capsys):
 def test_check_for_a_program(book, capsys):
     pretend_run(book, "alpha")
     found = _document(capsys, ["check", "--json"], 1)
-    assert set(found) == {"sound", "counts", "claims", "problems"}
+    assert set(found) == {"sound", "counts", "checks", "claims", "problems"}
     assert found["sound"] is False
     assert found["claims"] == json.loads(ledger_data(ledger_rows(book)))
     assert found["counts"].pop("unmeasured") == 2
     assert set(found["counts"]) == {
-        "held", "failed", "expectation_failed", "undecided", "invalid", "recorded",
+        "held", "failed", "sharpness_failed", "expectation_failed", "undecided", "invalid",
+        "recorded",
+    }  # fmt: skip
+    assert set(found["checks"]) == {
+        "held", "failed", "undecided", "invalid", "recorded", "unmeasured",
     }  # fmt: skip
     assert not any(found["counts"].values())
     assert main(["check"]) == 1

@@ -48,6 +48,11 @@ def test_a_sound_book_is_green(book, capsys):
             "claim one: its control holds, but must not",
         ),
         (
+            [verdict("one", "holds"), verdict("one", "undecided", control=True)],
+            "claim one: its control does not break the claim (measured −0.50)",
+        ),
+        ([verdict("one", "astray"), *sound("one")[1:]], "not a usable interval"),
+        (
             [verdict("one", "holds"), verdict("one", "invalid", control=True, value=None)],
             "the control's measurement is not a usable interval",
         ),
@@ -69,9 +74,36 @@ def test_a_defect_is_red(book, capsys, verdicts, sentence):
 
 @pytest.mark.parametrize("outcome", ["undecided", "holds"])
 def test_an_undecided_theorem_is_not_red(book, outcome):
-    undecided = verdict("one", "undecided", control=True)
-    pretend(book, [verdict("one", outcome), undecided])
+    pretend(book, [verdict("one", outcome), *sound("one")[1:]])
     assert problems(book) == []
+
+
+@pytest.mark.parametrize("kind", ["theorem", "sharpness", "check", "expectation"])
+def test_what_fails_is_red_unless_it_was_only_expected(book, kind):
+    write_claims(book, ("one", "alpha", kind), ("two", "beta", "theorem"))
+    pretend(book, [verdict("one", "fails", value=3), *sound("one")[1:]])
+    assert [sentence.split(":")[0] for sentence in problems(book)] == (
+        [] if kind == "expectation" else [f"{kind} one"]
+    )
+
+
+def test_a_control_that_misses_its_registered_value_says_where_it_should_be(book):
+    text = book.registry.read_text(encoding="utf-8")
+    more = 'control = "something broken"\ncontrol_predicted = 0.0\ncontrol_margin = 0.1'
+    book.registry.write_text(text.replace('control = "something broken"', more, 1))
+    pretend(book, [*sound("one")[:1], verdict("one", "astray", control=True, value=0.2)])
+    assert problems(book) == [
+        "claim one: its control breaks the claim, but not as predicted "
+        "(measured 0.20, predicted 0.00 ± 0.10)"
+    ]
+
+
+def test_checks_are_counted_apart(book, capsys):
+    write_claims(book, ("one", "alpha", "check"), ("two", "beta", "sharpness"))
+    pretend(book, sound("one"), [verdict("two", "fails", value=3), *sound("two")[1:]])
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert "1 claim: 1 failed as an attained bound; 1 check: 1 held" in out
 
 
 def test_an_expectation_that_fails_is_counted_apart(book, capsys):

@@ -42,6 +42,7 @@ predicted = -0.5
 margin = 0.1
 rival = -1.0
 control = "The readout has the wrong variance"
+tests = "example-theorem"
 
 [[claim]]
 id = "example-defect"

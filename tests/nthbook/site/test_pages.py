@@ -39,7 +39,7 @@ def test_the_summary_counts_claims_and_controls():
     assert "* - theorem\n  - 2\n  - 1\n  - 0\n  - 1\n" in text
     assert "* - expectation\n  - 1\n  - 0\n  - 1\n  - 0\n" in text
     assert "Controls that break their claim, as they must: 1 of 3." in text
-    assert "failure of the book: 1." in text
+    assert "failure of the book: 2." in text
     assert "invalid" not in text
 
 
@@ -64,7 +64,7 @@ def test_intervals_that_leave_the_prediction_out_are_counted_beside_what_chance_
     [
         ("holds", "good", "bad"),
         ("fails", "bad", "good"),
-        ("undecided", "neutral", "neutral"),
+        ("undecided", "neutral", "bad"),
         ("recorded", "neutral", "neutral"),
         ("invalid", "bad", "bad"),
     ],
@@ -138,6 +138,27 @@ def test_the_filter_offers_what_there_is():
     offered = re.findall(r'<option value="([^"]*)">', text)
     assert offered == ["", "holds", "undecided", "", "example", "", "theorem", "expectation"]
     assert "## An example" in text
+
+
+def test_checks_have_a_section_and_counts_of_their_own():
+    check = replace(CLAIM, kind="check", id="identity", chapter="other")
+    rows = [row(), row(claim=check), row("undecided", claim=replace(CLAIM, kind="sharpness"))]
+    text = cards.ledger_cards(rows, {"example": "An example", "other": "Another"})
+    claims, _, checks = text.partition("## Checks")
+    assert 'id="identity"' not in claims
+    assert 'id="identity"' in checks
+    assert "## Another" not in text
+    kinds = re.findall(r"^\* - (\w+)$", written.summary(rows), re.MULTILINE)
+    assert kinds == ["Kind", "theorem", "sharpness", "check"]
+    sentence = front.found(rows)
+    assert "<strong>2 claims</strong>" in sentence
+    assert '?kind=check">1 check</a> of exact identities, 1 holds.' in sentence
+    assert "Of 3 controls" in sentence
+
+
+def test_a_card_shows_the_value_registered_for_a_control():
+    claim = replace(CLAIM, control_predicted=1.0, control_margin=0.25)
+    assert "1.00</a>, predicted 1.00 ± 0.25 <span" in cards.cards([row(claim=claim)], "")
 
 
 def test_headlines_follow_the_order_asked_for():
