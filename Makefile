@@ -15,7 +15,7 @@ endif
 endif
 endif
 
-.PHONY: setup book test test-full test-newest lint serve pdf bench lock clean
+.PHONY: setup book test test-full test-newest lint register serve pdf bench lock clean
 
 setup: $(READY)
 
@@ -56,6 +56,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The designs of new claims go into the kept history; what stands there is never changed.
+register: $(READY)
+	$(BIN)/python -m nthbook.ledger.history
 
 serve: $(READY)
 	$(BIN)/nth serve

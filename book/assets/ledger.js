@@ -1,7 +1,7 @@
 // Shows the claims that were asked for. Without this script the page shows them all.
 (() => {
   const form = document.querySelector("form.nth-filter");
-  const cards = [...document.querySelectorAll(".nth-card")];
+  const cards = [...document.querySelectorAll(".nth-card:not(.nth-superseded)")];
   const fields = [...form.querySelectorAll("select")];
   const sections = [...new Set(cards.map((card) => card.parentElement))];
 

@@ -5,8 +5,10 @@ A claim is registered in ``book/claims.toml``: a predicted number, a margin and 
 """
 
 import functools
+import hashlib
 import html
 import itertools
+import json
 import math
 import os
 import sys
@@ -43,6 +45,10 @@ CONTROL_WORDS: dict[Outcome, tuple[str, str]] = {
 
 KINDS: tuple[Kind, ...] = ("theorem", "sharpness", "expectation", "check")
 _RELATIONS = ("equals", "at-most", "at-least")
+# What is fixed when a claim is registered; the rest is wording.
+DESIGN = (
+    "quantity", "predicted", "margin", "rival", "relation", "control_predicted", "control_margin",
+)  # fmt: skip
 _CHECK_MARGIN = 1e-6  # what rounding, and a solver's tolerance, leave of an identity
 
 
@@ -84,6 +90,13 @@ class Claim:
         low = -math.inf if self.relation == "at-most" else self.predicted - self.margin
         high = math.inf if self.relation == "at-least" else self.predicted + self.margin
         return low, high
+
+    @property
+    def design(self) -> str:
+        """A digest of what was registered, which every verdict carries."""
+        fixed = (getattr(self, key) for key in DESIGN)
+        values = json.dumps([float(it) if isinstance(it, (int, float)) else it for it in fixed])
+        return hashlib.sha256(values.encode()).hexdigest()[:16]
 
     def outcome(self, low: float, high: float) -> Outcome:
         """Compare a measured interval [low, high] with the prediction.
@@ -140,6 +153,8 @@ class Interval(Protocol):
 class Verdict:
     """What a measurement says about a claim, or about its control.
 
+    ``design`` is the digest of the registration that it was compared with.
+
     >>> import nthbook
     >>> verdict = nthbook.Verdict("ntk-limit", True, 0.0, -0.1, 0.1, "fails", "quick")
     >>> verdict.words, verdict.tone, verdict.as_dict()["outcome"]
@@ -153,6 +168,7 @@ class Verdict:
     high: float
     outcome: Outcome
     profile: str
+    design: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as plain JSON data for the ledger; None stands for NaN and infinity."""
@@ -202,14 +218,15 @@ def load_claims(path: Path) -> dict[str, Claim]:
         raise ValueError(f"{path.name} must hold its claims as tables headed [[claim]]")
     claims: dict[str, Claim] = {}
     for entry in entries:
-        claim = _parse_claim(entry)
+        claim = parse_claim(entry)
         if claim.id in claims:
             raise ValueError(f"claim {claim.id!r} is registered twice in {path.name}")
         claims[claim.id] = claim
     return claims
 
 
-def _parse_claim(entry: dict[str, Any]) -> Claim:
+def parse_claim(entry: dict[str, Any]) -> Claim:
+    """Make a claim of an entry of the registry, or say in a ``ValueError`` what is wrong."""
     name = entry.get("id", "without id")
     known = {field.name for field in fields(Claim)}
     required = known - {
@@ -351,7 +368,8 @@ def _verdict(claim_id: str, claim: Claim | None, measured: Any, *, control: bool
         outcome = claim.control_outcome(low, high) if control else claim.outcome(low, high)
     if profile == "smoke" and outcome != "invalid":
         outcome = "recorded"
-    return Verdict(claim_id, control, value, low, high, outcome, profile)
+    design = None if claim is None else claim.design
+    return Verdict(claim_id, control, value, low, high, outcome, profile, design)
 
 
 def interval(measured: Any) -> tuple[float, float, float]:

@@ -1,5 +1,6 @@
 """The registry of claims: read, found, and refused with the claim and the field."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nthbook
 from nthbook import claims
 from nthbook.book import Book
 from nthbook.claims import Claim, find_registry, load_claims
+from nthbook.ledger.history import breaches, read_history, superseded
 from nthbook.ledger.theorems import statements
 
 BARE = {key: value for key, value in FIELDS.items() if key != "tests"}
@@ -131,3 +133,19 @@ def test_claims_test_statements_that_the_book_makes():
         for statement in statements(book.chapter_path(name).read_text(), name)
     }
     assert {claim.tests for claim in book.claims().values()} - {None} <= labels
+
+
+BOOK = Book.find(Path(__file__))
+
+
+def test_the_registry_keeps_to_its_history():
+    assert breaches(BOOK.claims(), superseded(BOOK), read_history(BOOK)) == []
+
+
+def test_kept_ledgers_were_judged_by_what_is_registered():
+    history = read_history(BOOK)
+    for path in (BOOK.root / "book" / "reference").glob("full-*.json"):
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            registered = history[row["id"]]
+            judged = {key: row[key] for key in registered if not key.startswith("control_")}
+            assert judged == {key: registered[key] for key in judged}, f"{path.name}: {row['id']}"

@@ -212,7 +212,7 @@ def test_a_verdict_is_plain_json(value):
     expected = value if math.isfinite(value) else None
     assert json.loads(text)["value"] == expected
     assert set(json.loads(text)) == {
-        "id", "control", "value", "low", "high", "outcome", "profile",
+        "id", "control", "value", "low", "high", "outcome", "profile", "design",
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from nthbook.claims import (
     format_number,
     format_prediction,
 )
+from nthbook.ledger.history import Superseded
 from nthbook.ledger.rows import LedgerRow, Record
 
 _SCRIPT = re.compile(r"([_^])(\([^()]*\)|[^\W²³]+)")
@@ -75,6 +76,37 @@ def ledger_cards(rows: Sequence[LedgerRow], titles: Mapping[str, str]) -> str:
     if checks := [row for row in rows if row.claim.kind == "check"]:
         sections.append(f"## Checks\n\n{_CHECKS}\n\n{cards(checks, '../../')}")
     return "\n\n".join([_filter(rows, titles), _key(), *sections])
+
+
+def superseded_cards(gone: Sequence[Superseded]) -> str:
+    """Write what became of the claims that others have replaced; a sentence where there is none."""
+    if not gone:
+        return "No claim has been superseded yet."
+    return "\n".join(_superseded_card(old) for old in gone)
+
+
+def _superseded_card(old: Superseded) -> str:
+    claim = old.claim
+    now = ", ".join(
+        f'<a href="#{html.escape(name)}"><code>{html.escape(name)}</code></a>'
+        for name in old.replaced_by
+    )
+    facts = [
+        ("Predicted", f"{formula(claim.quantity)} {format_prediction(claim)}{_rival(claim)}"),
+        ("Last verdict", f"{_interval(old.last)}, {old.date}, profile {old.last.profile}"),
+        ("Control", formula(claim.control)),
+        ("Reason", formula(old.reason)),
+        ("Now", now or "given up"),
+    ]
+    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts)
+    # Not among the cards that the filter counts.
+    return (
+        f'<section class="nth-card nth-neutral nth-superseded" id="{claim.id}"'
+        f' aria-label="superseded claim {claim.id}">'
+        f'<p class="nth-card-head"><code>{claim.id}</code> <span class="nth-note">{claim.kind}'
+        f"</span> {_badge(old.last)}</p><p>{formula(claim.statement)}</p>"
+        f"{picture(claim, old.last)}<dl>{listed}</dl></section>"
+    )
 
 
 def headlines(rows: Sequence[LedgerRow], ids: Sequence[str]) -> str:

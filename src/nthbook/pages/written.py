@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nthbook.book import Book
 from nthbook.claims import CLAIM_WORDS, KINDS, Verdict
-from nthbook.ledger.cards import MISSING, headlines, ledger_cards, words
+from nthbook.ledger.cards import MISSING, headlines, ledger_cards, superseded_cards, words
+from nthbook.ledger.history import superseded
 from nthbook.ledger.rows import LedgerRow, Record, ledger_rows, read_record
 from nthbook.ledger.theorems import theorem_index
 from nthbook.pages.api import api_reference
@@ -40,6 +41,7 @@ def fill_page(text: str, book: Book) -> str:
         "summary": lambda: summary(ledger_rows(book)),
         "multiplicity": lambda: multiplicity(ledger_rows(book)),
         "ledger": lambda: ledger_cards(ledger_rows(book), chapter_titles(book)),
+        "superseded": lambda: superseded_cards(superseded(book)),
         "runs": lambda: runs_table(records(book), chapter_titles(book), book.executed_pages()),
         "versions": lambda: versions_table(records(book)),
         "api": lambda: api_reference(*arguments),
