@@ -13,6 +13,7 @@ from itertools import groupby
 
 from nthbook.book import CHAPTERS
 from nthbook.claims import (
+    KINDS,
     Claim,
     Verdict,
     anchor,
@@ -276,7 +277,7 @@ def _filter(rows: Sequence[LedgerRow], titles: Mapping[str, str]) -> str:
     """Selections for a script; a reader without scripts sees all claims and no selections."""
     verdicts = list(dict.fromkeys(words(row.verdict)[1] for row in rows))
     chapters = list(dict.fromkeys(row.claim.chapter for row in rows))
-    kinds = list(dict.fromkeys(row.claim.kind for row in rows))
+    kinds = [kind for kind in KINDS if any(row.claim.kind == kind for row in rows)]
     fields = [
         _select("verdict", "Verdict", {word: word for word in verdicts}),
         _select("chapter", "Chapter", {name: titles.get(name, name) for name in chapters}),
