@@ -1,4 +1,4 @@
-"""What many draws say together: an estimate, or a power law, each with its bootstrap interval."""
+"""What many draws say together: an estimate, or a power law, each with its interval."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 from jaxtyping import ArrayLike
+from scipy import special
 
 from nthlib import checks
 from nthlib.memory import check_memory
@@ -16,19 +17,20 @@ Name = Literal["median", "mean", "rms", "p90"]
 Statistic = Name | Callable[..., Any]
 
 _RESAMPLES = 2000
-_ENDS = (2.5, 97.5)  # per cent
+_UPPER = 0.975  # and 1 − _UPPER: between them lie 95 %
 _STATISTICS: dict[str, Callable[..., np.ndarray]] = {
     "median": np.median,
     "mean": np.mean,
     "rms": lambda values, axis: np.sqrt(np.mean(values**2, axis=axis)),
     "p90": lambda values, axis: np.percentile(values, 90, axis=axis),
 }
+_POWERS = {"mean": 1, "rms": 2}  # the smooth ones, whose error the jackknife knows
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic over draws with its 95 % bootstrap interval: numbers, or arrays of one shape.
+    """A statistic over draws with its 95 % interval: numbers, or arrays of one shape.
 
     It prints as the value with its interval, and takes the format of a number for all three.
 
@@ -58,7 +60,7 @@ class Estimate:
 class Fit:
     """A power law value ≈ exp(intercept) · x^slope, fitted to a statistic over draws.
 
-    ``low`` and ``high`` bound the slope's 95 % bootstrap interval; ``values`` are the
+    ``low`` and ``high`` bound the slope's 95 % interval; ``values`` are the
     statistic at each of ``x``, with ``values_low`` and ``values_high`` around them.
 
     >>> import nthlib as nth
@@ -96,15 +98,24 @@ def estimate(
 ) -> Estimate:
     """A statistic over draws, with its 95 % interval.
 
-    The interval is a percentile bootstrap: whole draws are drawn again, with all that they gave,
-    from a fixed random state.
+    Draws are taken whole, with all that they gave. The interval of a median or a ninetieth
+    percentile is a percentile bootstrap: draws are drawn again, from a fixed random state. That
+    of a function is one, too, with percentiles as far out as Student's t asks of so few draws
+    (Hesterberg, arXiv:1411.5279, calls it the expanded percentile interval). That of a mean or an
+    rms is Student's, with the error that leaving out each draw in turn shows (the jackknife's), of
+    logarithms where no value is zero or, for a mean, below.
+
+    On 16 to 64 synthetic draws (normal, lognormal, Student's t with three degrees of freedom)
+    it holds a median or a mean in 91 to 96 % of all cases, but an rms of the heavy-tailed two in
+    77 to 79 %, and a ninetieth percentile of 16 or 32 draws in 80 to 84 %: so few draws seldom
+    show their tail. The book's appendix on intervals has the table.
 
     Args:
         values: an array with the draws along ``axis``, or a tuple of arrays of the same draws.
         statistic: "median" (robust), "mean", "rms" or "p90", the ninetieth percentile, along
             ``axis``; or a function of the arrays and ``axis``, which returns a number or an array.
         axis: where the draws are.
-        resamples: how many times the draws are drawn again.
+        resamples: how many times the draws are drawn again, where they are.
 
     Returns:
         An :class:`Estimate` of numbers, or of arrays where the statistic is one. NaN or
@@ -137,9 +148,12 @@ def estimate(
         _check_name(statistic)
         alone = "statistic must be a function where values are several arrays"
         checks.require(len(samples) == 1, alone)
-    value, again = _resampled(statistic, samples, axis, resamples)
-    with np.errstate(invalid="ignore"):  # nothing lies between two infinities
-        low, high = np.percentile(again, _ENDS, axis=-1)
+    with np.errstate(all="ignore"):  # what is not finite is seen in the result
+        value, again = _replicates(statistic, samples, axis, resamples)
+        if callable(statistic):
+            low, high = np.percentile(again, _expanded(number), axis=-1)
+        else:
+            low, high = _around(statistic, samples[0], value, again)
     return Estimate(*(float(part) if part.ndim == 0 else part for part in (value, low, high)))
 
 
@@ -148,8 +162,9 @@ def power_law(x: ArrayLike, values: ArrayLike, statistic: Name = "median") -> Fi
     """The log-log slope in x of a statistic over draws, with its 95 % interval.
 
     The line is fitted by least squares to the logarithms, every x weighing the same. The
-    interval is the bootstrap of :func:`estimate`: whole draws are drawn again, with what they
-    gave at every x.
+    interval is that of :func:`estimate`, for the slope: whole draws are drawn again, or left
+    out, with what they gave at every x. On the same synthetic draws, at three to five x, it holds
+    the true slope in 92 to 98 % of all cases; of a heavy-tailed rms over 16 draws in 90 to 94 %.
 
     Args:
         x: distinct numbers above 0, (k,): widths, angles, steps, times.
@@ -181,14 +196,15 @@ def power_law(x: ArrayLike, values: ArrayLike, statistic: Name = "median") -> Fi
         )
     if not (np.isfinite(samples).all() and (samples > 0).all()):
         raise ValueError("values must be finite and above 0: a power law has no others")
-    found, again = _resampled(statistic, (samples,), 1, _RESAMPLES)
+    with np.errstate(all="ignore"):
+        found, again = _replicates(statistic, (samples,), 1, _RESAMPLES)
     if not (np.isfinite(again).all() and (np.minimum(found, again.min(axis=1)) > 0).all()):
         raise ValueError(f"values must have a {statistic} that is finite and above 0")
 
     slopes = _line(x.astype(np.float64))
     slope, intercept = slopes(np.log(found))
-    low, high = np.percentile(slopes(np.log(again))[0], _ENDS)
-    found_low, found_high = np.percentile(again, _ENDS, axis=1)
+    low, high = _ends(statistic, slope, slopes(np.log(again))[0])
+    found_low, found_high = _around(statistic, samples, found, again)
     return Fit(
         float(slope), float(low), float(high), float(intercept),
         x, found, found_low, found_high, statistic,
@@ -243,26 +259,64 @@ def _check_name(statistic: Any) -> None:
         raise ValueError(f"statistic must be one of {', '.join(_STATISTICS)}, got {got}")
 
 
-def _resampled(
+def _replicates(
     statistic: Statistic, samples: tuple[np.ndarray, ...], axis: int, resamples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The statistic; and what it is of draws that are drawn again, along a last axis."""
-    number = samples[0].shape[axis]
+    """The statistic; and along a last axis what it is of draws drawn again, or without each."""
+    rows = np.moveaxis(samples[0], axis, -1)
+    if isinstance(statistic, str) and statistic in _POWERS:
+        again = _without_each(rows, _POWERS[statistic])
+        return _STATISTICS[statistic](rows, axis=-1), again
+    number = rows.shape[-1]
     picks = np.random.default_rng(0).integers(number, size=(resamples, number))
-    with np.errstate(all="ignore"):  # what is not finite is seen in the result
-        if isinstance(statistic, str):
-            reduce = _STATISTICS[statistic]
-            rows = np.moveaxis(samples[0], axis, -1)
-            again = np.apply_along_axis(lambda row: reduce(row[picks], axis=1), -1, rows)
-            return reduce(samples[0], axis=axis), again
-        value = _result(statistic(*samples, axis=axis))
-        rounds = [
-            _result(statistic(*(sample.take(pick, axis) for sample in samples), axis=axis))
-            for pick in picks
-        ]
+    if isinstance(statistic, str):
+        reduce = _STATISTICS[statistic]
+        again = np.apply_along_axis(lambda row: reduce(row[picks], axis=1), -1, rows)
+        return reduce(rows, axis=-1), again
+    value = _result(statistic(*samples, axis=axis))
+    rounds = [
+        _result(statistic(*(sample.take(pick, axis) for sample in samples), axis=axis))
+        for pick in picks
+    ]
     if any(found.shape != value.shape for found in rounds):
         raise ValueError("statistic must return the same shape of all draws drawn again")
     return value, np.stack(rounds, axis=-1)
+
+
+def _without_each(rows: np.ndarray, power: int) -> np.ndarray:
+    """The mean power, its root taken, of all entries but one, for each along the last axis.
+
+    Sums from both sides: the total less one entry would round away what a large one leaves.
+    """
+    powers = np.pad(rows**power, [(0, 0)] * (rows.ndim - 1) + [(1, 1)])
+    before = np.cumsum(powers, axis=-1)[..., :-2]
+    after = np.flip(np.cumsum(np.flip(powers, -1), axis=-1), -1)[..., 2:]
+    return ((before + after) / (rows.shape[-1] - 1)) ** (1 / power)
+
+
+def _around(statistic: str, values: np.ndarray, found: np.ndarray, again: np.ndarray) -> Any:
+    """The ends of the interval of a statistic of ``values``."""
+    if statistic in _POWERS and (values ** _POWERS[statistic] > 0).all():
+        return np.exp(_ends(statistic, np.log(found), np.log(again)))
+    return _ends(statistic, found, again)
+
+
+def _ends(statistic: str, found: np.ndarray, again: np.ndarray) -> Any:
+    """The ends of an interval from its replicates, which stand along the last axis."""
+    if statistic not in _POWERS:
+        return np.percentile(again, (100 * (1 - _UPPER), 100 * _UPPER), axis=-1)
+    number = again.shape[-1]
+    reach = special.stdtrit(number - 1, _UPPER) * np.sqrt((number - 1) * again.var(axis=-1))
+    return found - reach, found + reach
+
+
+def _expanded(number: int) -> np.ndarray:
+    """The percentiles between which a resampled mean has Student's interval.
+
+    Its variance is that of the draws with 1/number for 1/(number − 1), and taken for known.
+    """
+    reach = special.stdtrit(number - 1, _UPPER) * np.sqrt(number / (number - 1))
+    return 100 * special.ndtr(np.array([-reach, reach]))
 
 
 def _result(found: Any) -> np.ndarray:
