@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import checks, kernels, room, truncation
+from benchmarks import checks, first, kernels, room, truncation
 from benchmarks.timing import save
 
 
@@ -19,6 +19,10 @@ def main() -> None:
     for row in rows:
         print(checks.line(row))
     print(f"written to {save('checks', rows)}")
+    rows = first.run()
+    for row in rows:
+        print(first.line(row))
+    print(f"written to {save('first', rows)}")
     rows = truncation.run()
     for row in rows:
         print(_truncation_line(row))
