@@ -334,7 +334,7 @@ def judge(
     >>> import nthbook
     >>> judged = nthbook.judge("ntk-limit", (-0.49, -0.53, -0.45), control=0.0)  # inside the book
     ntk-limit: holds. exponent of m −0.49 [−0.53, −0.45], predicted −0.50 ± 0.10, rival −1.00
-    ntk-limit (control): breaks the claim. exponent of m 0.00
+    ntk-limit (control): breaks the claim. exponent of m 0.00, predicted 0.00 ± 0.10
     >>> judged.claim.outcome, judged.control.outcome
     ('holds', 'fails')
     """
