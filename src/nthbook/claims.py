@@ -26,7 +26,7 @@ Outcome = Literal["holds", "fails", "astray", "undecided", "invalid", "recorded"
 VERDICT_MIME = "application/vnd.nthlib.verdict+json"
 
 # outcome -> (tone, words), for a claim and for its control; the one wording of the book. Only a
-# control with a registered value can go astray: it breaks the claim, and not as predicted.
+# control with a registered value can go astray: it breaks the claim, and is not surely near it.
 CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
     "holds": ("good", "holds"),
     "fails": ("bad", "fails"),
@@ -37,7 +37,7 @@ CLAIM_WORDS: dict[Outcome, tuple[str, str]] = {
 CONTROL_WORDS: dict[Outcome, tuple[str, str]] = {
     "holds": ("bad", "holds, but must not"),
     "fails": ("good", "breaks the claim"),
-    "astray": ("bad", "breaks the claim, but not as predicted"),
+    "astray": ("bad", "breaks the claim, but leaves its own margin"),
     "undecided": ("bad", "does not break the claim"),
     "recorded": ("neutral", "not judged"),
     "invalid": ("bad", "invalid"),
@@ -118,18 +118,16 @@ class Claim:
         """Compare the control's interval [low, high] with the claim, which it must break.
 
         "fails", as it must, when it does not meet :attr:`region` and, where a value is
-        registered for it, lies within ``control_margin`` of that value; "astray" when it misses
-        that value, "undecided" when it meets the region or reaches out of the control's margin,
-        "holds" when the claim holds, and "invalid" when it is no interval.
+        registered for it, lies within ``control_margin`` of that value; "astray" when it does not
+        lie there whole, "undecided" when it meets the region, "holds" when the claim holds, and
+        "invalid" when it is no interval.
         """
         outcome = self.outcome(low, high)
         if outcome != "fails" or self.control_predicted is None or self.control_margin is None:
             return outcome
         least = self.control_predicted - self.control_margin
         most = self.control_predicted + self.control_margin
-        if high < least or low > most:
-            return "astray"
-        return "fails" if least <= low and high <= most else "undecided"
+        return "fails" if least <= low and high <= most else "astray"
 
 
 @runtime_checkable

@@ -93,7 +93,7 @@ def test_a_control_that_misses_its_registered_value_says_where_it_should_be(book
     book.registry.write_text(text.replace('control = "something broken"', more, 1))
     pretend(book, [*sound("one")[:1], verdict("one", "astray", control=True, value=0.2)])
     assert problems(book) == [
-        "claim one: its control breaks the claim, but not as predicted "
+        "claim one: its control breaks the claim, but leaves its own margin "
         "(measured 0.20, predicted 0.00 ± 0.10)"
     ]
 
