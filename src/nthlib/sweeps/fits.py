@@ -105,10 +105,9 @@ def estimate(
     rms is Student's, with the error that leaving out each draw in turn shows (the jackknife's), of
     logarithms where no value is zero or, for a mean, below.
 
-    On 16 to 64 synthetic draws (normal, lognormal, Student's t with three degrees of freedom)
-    it holds a median or a mean in 91 to 96 % of all cases, but an rms of the heavy-tailed two in
-    77 to 79 %, and a ninetieth percentile of 16 or 32 draws in 80 to 84 %: so few draws seldom
-    show their tail. The book's appendix on intervals has the table.
+    So few draws seldom show a heavy tail: there the interval of an rms, or of a ninetieth
+    percentile, holds the true value less often than it says. How often, the book's appendix on
+    intervals shows for three laws of draws.
 
     Args:
         values: an array with the draws along ``axis``, or a tuple of arrays of the same draws.
@@ -163,8 +162,7 @@ def power_law(x: ArrayLike, values: ArrayLike, statistic: Name = "median") -> Fi
 
     The line is fitted by least squares to the logarithms, every x weighing the same. The
     interval is that of :func:`estimate`, for the slope: whole draws are drawn again, or left
-    out, with what they gave at every x. On the same synthetic draws, at three to five x, it holds
-    the true slope in 92 to 98 % of all cases; of a heavy-tailed rms over 16 draws in 90 to 94 %.
+    out, with what they gave at every x. The same appendix shows how often it holds the true slope.
 
     Args:
         x: distinct numbers above 0, (k,): widths, angles, steps, times.
