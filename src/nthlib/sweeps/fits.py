@@ -162,7 +162,8 @@ def power_law(x: ArrayLike, values: ArrayLike, statistic: Name = "median") -> Fi
 
     The line is fitted by least squares to the logarithms, every x weighing the same. The
     interval is that of :func:`estimate`, for the slope: whole draws are drawn again, or left
-    out, with what they gave at every x. The same appendix shows how often it holds the true slope.
+    out, with what they gave at every x. How often it holds the true slope, the book's appendix
+    on intervals shows.
 
     Args:
         x: distinct numbers above 0, (k,): widths, angles, steps, times.
