@@ -130,7 +130,8 @@ def summary(rows: Sequence[LedgerRow]) -> str:
     looks = Counter(words(row.control)[0] for row in rows)
     sentence = f"Controls that break their claim, as they must: {looks['good']} of {len(rows)}."
     if looks["bad"]:
-        sentence += f" Controls that do not, which is a failure of the book: {looks['bad']}."
+        failed = "Controls that do not, or not as was registered, which is a failure of the book"
+        sentence += f" {failed}: {looks['bad']}."
     if looks["neutral"]:
         sentence += f" Controls that were not judged: {looks['neutral']}."
     if changed := sorted(

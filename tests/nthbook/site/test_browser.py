@@ -8,6 +8,7 @@ from small_book import ROOT, SAMPLE
 from visits import SIZES
 
 from nthbook.book import Book
+from nthbook.claims import CLAIM_WORDS, CONTROL_WORDS
 
 pytestmark = pytest.mark.site
 
@@ -80,6 +81,16 @@ def test_a_chapter_is_complete(visit, name):
             assert "install" in first.metadata.tags
         elif address.endswith(".md"):
             assert answer.body() == Book(ROOT).chapter_path(name).read_bytes()
+
+
+def test_the_longest_verdict_fits_a_phone(visit):
+    words = [words for _, words in (*CLAIM_WORDS.values(), *CONTROL_WORDS.values())]
+    seen = visit()
+    page = seen.open("book/appendix/ledger.html")
+    seen.resize(SIZES[-1])
+    fill = "words => document.querySelectorAll('.nth-badge').forEach(b => b.textContent = words)"
+    page.evaluate(fill, max(words, key=len))
+    assert page.evaluate(EXCESS) == []
 
 
 def test_the_front_page_opens_and_leads_on(visit):
