@@ -21,6 +21,7 @@ ACTIVATIONS = ("erf", "relu")
 RESULTS = (
     "Parameters",
     "LimitEstimate",
+    "WidthExpansion",
     "Flow",
     "Solution",
     "Fit",
