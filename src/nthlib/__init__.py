@@ -13,7 +13,7 @@ from nthlib.dynamics.flow import Flow, gradient_flow
 from nthlib.finite.kernels import kernels, layer_kernels
 from nthlib.finite.ntk import ntk, ntk_operator
 from nthlib.idle import subnetwork
-from nthlib.infinite.expansion import WidthExpansion
+from nthlib.infinite.expansion import WidthExpansion, width_expansion
 from nthlib.infinite.higher import LimitEstimate
 from nthlib.infinite.tangent import limit_kernel, limit_kernel_estimate
 from nthlib.network import FullyConnected, Parameters
@@ -38,6 +38,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "layer_kernels",
     "limit_kernel",
     "limit_kernel_estimate",
+    "width_expansion",
     "gradient_flow",
     "gradient_descent",
     "truncated_hierarchy",

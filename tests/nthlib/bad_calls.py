@@ -196,6 +196,13 @@ TABLE = {
     (nth.limit_kernel_estimate, "key"): [(None, TypeError, "must be a random key"), *KEYS],
     (nth.limit_kernel_estimate, "width"): WHOLE,
     (nth.limit_kernel_estimate, "draws"): [*WHOLE, (1, ValueError, "must be at least 2")],
+    (nth.width_expansion, "net"): NOT_A_NETWORK,
+    (nth.width_expansion, "X"): [*INPUTS, (X.at[1].set(0.0), ValueError, "must not hold a zero")],
+    (nth.width_expansion, "method"): [
+        ("exact", ValueError, 'must be one of "auto", "quadrature"'),
+        (None, ValueError, "must be one of"),
+    ],
+    (nth.width_expansion, "tolerance"): TOLERANCES,
     (nth.gradient_flow, "model"): MODELS,
     (nth.gradient_flow, "params"): PARAMETERS,
     (nth.gradient_flow, "X"): INPUTS,

@@ -45,6 +45,7 @@ GOOD = {
         "width": 2,
         "draws": 2,
     },
+    nth.width_expansion: {"net": NET, "X": X[:2], "tolerance": 1e-2},
     nth.gradient_flow: {"model": NET, "params": PARAMS, "X": X, "y": Y, "times": TIMES},
     nth.gradient_descent: {
         "model": NET,

@@ -47,6 +47,7 @@ def test_every_public_argument_stands_in_the_table():
     results = {
         "Parameters",
         "LimitEstimate",
+        "WidthExpansion",
         "Flow",
         "Solution",
         "Fit",

@@ -1,0 +1,251 @@
+"""Gaussian expectations of products of derivatives of σ at two and at four inputs.
+
+The last factor of a product is integrated in advance, given the inputs before it: what is left of
+it is E σ^(r)(t + sξ), ξ ~ N(0, 1), which a table in t and s holds. So two inputs take a rule on a
+line, and four a rule in three dimensions.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import BSpline, make_interp_spline
+
+from nthlib.infinite.recursion import HIGHEST_DERIVATIVE, Matrix, Moments, Tensor
+
+# σ, σ', .., σ^(5) at points in a row: shape (6, points).
+Derivatives = Callable[[np.ndarray], np.ndarray]
+
+# A variance given other inputs is rounding below this share of the variance itself.
+_ROUNDING = 16 * np.finfo(float).eps
+_ORDERS = HIGHEST_DERIVATIVE + 1
+_HIGHEST_SUM = 6
+# The orders in the expectations at four inputs.
+_KINDS = {
+    "m0000": (0, 0, 0, 0),
+    "m0011": (0, 0, 1, 1),
+    "m1111": (1, 1, 1, 1),
+    "m2011": (2, 0, 1, 1),
+    "m3111": (3, 1, 1, 1),
+    "m2211": (2, 2, 1, 1),
+}
+_ORDERS_OF_FOUR = 4
+_MOST_NODES = 2**23
+
+
+class Rule(NamedTuple):
+    """A trapezoid rule: its step, in units of h or of deviations, and its reach in deviations."""
+
+    step: float
+    reach: float
+
+    def line(self, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes z and weights for functions of ``scale`` times a standard normal z."""
+        if scale == 0:
+            return np.zeros(1), np.ones(1)
+        step = self.step / max(1.0, scale)
+        count = int(self.reach / step)
+        z = step * np.arange(-count, count + 1)
+        return z, np.exp(-(z**2) / 2) * (step / np.sqrt(2 * np.pi))
+
+    def nodes(self, scale: float, dimensions: int) -> float:
+        """At most so many in a ball of that many dimensions."""
+        return float(2 * self.reach * max(1.0, scale) / self.step + 1) ** dimensions
+
+    def finer(self) -> "Rule":
+        """The rule in one and two dimensions, where more nodes cost little."""
+        return Rule(self.step / 1.6, self.reach + 0.5)
+
+
+class OutOfReachError(Exception):
+    """A rule has more nodes than this library takes."""
+
+
+def by_quadrature(G: Matrix, derivatives: Derivatives, rule: Rule) -> Moments:
+    """All expectations for h ~ N(0, G), which may be singular, by trapezoid rules.
+
+    Where σ is smooth they converge faster than any power of the step.
+
+    Raises:
+        OutOfReachError: when so fine a rule has too many nodes for variances so large.
+    """
+    finer, largest = rule.finer(), float(np.sqrt(np.diagonal(G).max()))
+    if rule.nodes(largest, 3 if len(G) > 3 else 2) > _MOST_NODES:
+        raise OutOfReachError
+    table = SmoothedDerivatives(derivatives, largest, finer)
+    return Moments(pair=pair_moments(G, table, finer), **_four_point_moments(G, table, rule))
+
+
+class SmoothedDerivatives:
+    """E σ^(r)(t + sξ), ξ ~ N(0, 1), for r = 0, .., 5 and s up to ``largest``.
+
+    Splines of degree seven in t, interpolated by a polynomial in s through Chebyshev's points.
+    """
+
+    _DEGREE = 7
+
+    def __init__(self, derivatives: Derivatives, largest: float, rule: Rule) -> None:
+        degree = int(6 + 8 * largest / rule.step)
+        self.nodes = largest * 0.5 * (1 - np.cos(np.pi * np.arange(degree + 1) / degree))
+        spacing = rule.step / 4
+        count = int(rule.reach * largest / spacing) + self._DEGREE + 1
+        # σ on a grid so fine that each smoothing is a trapezoid rule on some of its points.
+        halvings = max(0, int(np.ceil(np.log2(1.5 * spacing / self.nodes[1]))))
+        stride, fine = 2**halvings, spacing / 2**halvings
+        margin = int((rule.reach + 1) * largest / fine) + 1
+        around = margin + count * stride
+        sigma = derivatives(fine * np.arange(-around, around + 1))
+        centres = margin + stride * np.arange(2 * count + 1)
+        values = np.stack([self._smooth(sigma, centres, s, fine, rule) for s in self.nodes], axis=1)
+        spline = make_interp_spline(
+            spacing * np.arange(-count, count + 1), values.reshape(len(centres), -1), self._DEGREE
+        )
+        self.knots = spline.t
+        self.coefficients = spline.c.reshape(len(spline.c), degree + 1, _ORDERS).swapaxes(0, 1)
+
+    def _smooth(
+        self, sigma: np.ndarray, centres: np.ndarray, s: float, fine: float, rule: Rule
+    ) -> np.ndarray:
+        """Shape (centres, orders)."""
+        if s == 0:
+            return sigma[:, centres].T
+        widest = min(s / 1.5, rule.step / 2) / fine
+        stride = 2 ** int(np.log2(max(1.0, widest)))
+        count = int((rule.reach + 1) * s / (stride * fine))
+        offsets = stride * np.arange(-count, count + 1)
+        y = fine * offsets / s
+        weights = np.exp(-(y**2) / 2) * (stride * fine / (s * np.sqrt(2 * np.pi)))
+        return (sigma[:, centres[:, None] + offsets] @ weights).T
+
+    def at(self, spreads: np.ndarray, orders: int = _ORDERS) -> Iterator[BSpline]:
+        """For each s the function of t, an array of any shape, with ``orders`` on a last axis."""
+        signs = (-1.0) ** np.arange(len(self.nodes))
+        signs[[0, -1]] *= 0.5
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = signs / (spreads[:, None] - self.nodes)
+            weights /= weights.sum(axis=1, keepdims=True)
+        exact = np.isclose(spreads[:, None], self.nodes, rtol=1e-14, atol=1e-300)
+        weights = np.where(exact.any(axis=1, keepdims=True), exact, weights)
+        coefficients = np.tensordot(weights, self.coefficients[:, :, :orders], axes=1)
+        for one in coefficients:
+            yield BSpline.construct_fast(self.knots, one, self._DEGREE)
+
+    def sharp(self, orders: int = _ORDERS) -> BSpline:
+        """The derivatives themselves."""
+        return next(self.at(np.zeros(1), orders))
+
+
+def pair_moments(G: Matrix, table: SmoothedDerivatives, rule: Rule) -> np.ndarray:
+    """⟨σ^(a)_α σ^(b)_β⟩, shape (6, 6, N, N), zero where a + b is above six."""
+    n, variances = len(G), np.diagonal(G)
+    moments = np.empty((_ORDERS, _ORDERS, n, n))
+    sharp = table.sharp()
+    for i in range(n):
+        factor = _Factor(G, (i,), np.arange(i, n))
+        z, weights = rule.line(np.sqrt(variances[i]))
+        left = (weights[:, None] * sharp(factor.rows[0, 0] * z)).T
+        for place, smooth in enumerate(table.at(factor.spreads)):
+            j = i + place
+            moments[:, :, i, j] = left @ smooth(factor.last[place, 0] * z)
+            moments[:, :, j, i] = moments[:, :, i, j].T
+    a, b = np.indices((_ORDERS, _ORDERS))
+    return np.where((a + b <= _HIGHEST_SUM)[:, :, None, None], moments, 0.0)
+
+
+def _four_point_moments(G: Matrix, table: SmoothedDerivatives, rule: Rule) -> dict[str, Tensor]:
+    orders = sorted({p for kind in _KINDS.values() for p in itertools.permutations(kind)})
+    chosen = tuple(np.array(orders).T)
+    indices, values = [], []
+    for first, others in _index_sets(len(G)):
+        indices += [(*first, other) for other in others]
+        products = _products(G, first, np.array(others), table, rule)
+        values += [product[chosen] for product in products]
+    places = {one: place for place, one in enumerate(orders)}
+    n, rows, found = len(G), np.array(indices), np.array(values)
+    return {name: _spread(rows, found, places, kind, n) for name, kind in _KINDS.items()}
+
+
+def _index_sets(n: int) -> Iterator[tuple[tuple[int, int, int], list[int]]]:
+    """Every set of four indices as three and a last one; what is repeated comes first.
+
+    It then takes no dimension of its own, and four different inputs alone take three dimensions.
+    """
+    for i in range(n):
+        yield (i, i, i), list(range(n))
+    for i, j in itertools.permutations(range(n), 2):
+        yield (i, i, j), [k for k in range(j, n) if k != i]
+    for i, j, k in itertools.combinations(range(n - 1), 3):
+        yield (i, j, k), list(range(k + 1, n))
+
+
+def _products(
+    G: Matrix,
+    first: tuple[int, int, int],
+    others: np.ndarray,
+    table: SmoothedDerivatives,
+    rule: Rule,
+) -> Iterator[np.ndarray]:
+    """⟨σ^(a)_i σ^(b)_j σ^(c)_k σ^(d)_l⟩ for one i, j, k and several l, orders up to three."""
+    factor = _Factor(G, first, others)
+    scales = np.maximum(np.abs(factor.rows).max(axis=0), np.abs(factor.last).max(axis=0))
+    if not scales.all():
+        # Products at one input bend more, and have nodes to spare.
+        rule = rule.finer()
+    (x, wx), (y, wy), (z, wz) = (rule.line(scale) for scale in scales)
+    in_disc = x[:, None] ** 2 + y**2 <= rule.reach**2
+    x, y, weights = (part[in_disc] for part in np.broadcast_arrays(x[:, None], y, wx[:, None] * wy))
+    inside = (x**2 + y**2)[:, None] + z**2 <= rule.reach**2
+    planes, depths = np.nonzero(inside)
+    nodes = np.stack([x[planes], y[planes], z[depths]])
+
+    sharp = table.sharp(_ORDERS_OF_FOUR)
+    one, two = sharp(factor.rows[0, 0] * x), sharp(factor.rows[1, :2] @ np.stack([x, y]))
+    both = np.einsum("p,pa,pb->abp", weights, one, two).reshape(_ORDERS_OF_FOUR**2, -1)
+    shape = (len(x), len(z), _ORDERS_OF_FOUR)
+    three, four = np.zeros(shape), np.zeros(shape)
+    three[inside] = wz[depths, None] * sharp(factor.rows[2] @ nodes)
+    three = three.swapaxes(1, 2)
+    for smooth, row in zip(table.at(factor.spreads, _ORDERS_OF_FOUR), factor.last, strict=True):
+        four[inside] = smooth(row @ nodes)
+        yield (both @ (three @ four).reshape(len(x), -1)).reshape((_ORDERS_OF_FOUR,) * 4)
+
+
+class _Factor:
+    """h at the inputs ``first`` and one of ``others``, in standard normals: Cholesky's factor.
+
+    ``rows`` (k, k) and ``last`` (others, k) multiply the normals of the first k inputs;
+    ``spreads`` (others,) is what is left of the deviation. A singular covariance has zero columns.
+    """
+
+    def __init__(self, G: Matrix, first: tuple[int, ...], others: np.ndarray) -> None:
+        everything = np.append(first, others)
+        variances = G[everything, everything]
+        columns = np.zeros((len(everything), len(first)))
+        left = variances.copy()
+        for place, index in enumerate(first):
+            residual = G[everything, index] - columns @ columns[place]
+            if left[place] > 0:
+                columns[place:, place] = residual[place:] / np.sqrt(left[place])
+            left = variances - (columns**2).sum(axis=1)
+            left[left < _ROUNDING * variances] = 0.0
+        self.rows, self.last = columns[: len(first)], columns[len(first) :]
+        self.spreads = np.sqrt(left[len(first) :])
+
+
+def _spread(
+    indices: np.ndarray,
+    values: np.ndarray,
+    places: dict[tuple[int, ...], int],
+    kind: tuple[int, ...],
+    n: int,
+) -> Tensor:
+    """The whole tensor from its values at sorted indices, with their orders in every order."""
+    tensor = np.empty((n,) * 4)
+    for axes in itertools.permutations(range(4)):
+        # The axis `place` of the tensor takes the index axes[place], with the order of that axis.
+        orders = [0] * 4
+        for place, axis in enumerate(axes):
+            orders[axis] = kind[place]
+        tensor[tuple(indices[:, list(axes)].T)] = values[:, places[tuple(orders)]]
+    return tensor
