@@ -9,6 +9,7 @@ from nthlib.activations import erf, relu
 from nthlib.data import InputReport, check_inputs, digits, sphere, teacher_labels
 from nthlib.doubling import antisymmetric
 from nthlib.dynamics.descent import gradient_descent
+from nthlib.dynamics.ensemble import EnsemblePrediction, predict_ensemble
 from nthlib.dynamics.flow import Flow, gradient_flow
 from nthlib.finite.kernels import kernels, layer_kernels
 from nthlib.finite.ntk import ntk, ntk_operator
@@ -41,6 +42,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "width_expansion",
     "gradient_flow",
     "gradient_descent",
+    "predict_ensemble",
     "truncated_hierarchy",
     "truncated_flow",
     "truncations",
@@ -56,6 +58,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Parameters",
     "LimitEstimate",
     "WidthExpansion",
+    "EnsemblePrediction",
     "Flow",
     "Solution",
     "Fit",

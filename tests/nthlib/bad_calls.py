@@ -1,9 +1,11 @@
 """A table of bad arguments to every public function, with what is said to them."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from good_calls import INF, KEY, NAN, PARAMS, K, X, model
+from good_calls import EXPANSION, INF, KEY, NAN, PARAMS, K, X, model
 
 import nthlib as nth
 
@@ -241,6 +243,22 @@ TABLE = {
     (nth.gradient_descent, "X_test"): INPUTS,
     (nth.gradient_descent, "order"): [*ORDERS, (32, MemoryError, "$")],
     (nth.gradient_descent, "loss"): LOSSES,
+    (nth.predict_ensemble, "net"): NOT_A_NETWORK,
+    (nth.predict_ensemble, "X"): [*INPUTS, (X.at[1].set(0.0), ValueError, "must not hold a zero")],
+    (nth.predict_ensemble, "y"): [*LABELS, (jnp.ones((3, 1)), ValueError, "must have shape")],
+    (nth.predict_ensemble, "times"): TIME_POINTS,
+    (nth.predict_ensemble, "X_test"): [
+        *INPUTS,
+        (X.at[1].set(0.0), ValueError, "must not hold a zero"),
+    ],
+    (nth.predict_ensemble, "centred"): [(1, TypeError, "must be True or False")],
+    (nth.predict_ensemble, "expansion"): [
+        ({"kernel": jnp.eye(3)}, TypeError, "must be a WidthExpansion"),
+        (dataclasses.replace(EXPANSION, kernel=jnp.eye(4)), ValueError, "of the 3 training"),
+        (dataclasses.replace(EXPANSION, output=jnp.ones(3)), ValueError, "output of shape"),
+        (dataclasses.replace(EXPANSION, kernel=NAN), ValueError, "kernel that is not finite"),
+    ],
+    (nth.predict_ensemble, "block"): [*WHOLE, (1, ValueError, "leave it or expansion out")],
     (nth.truncated_hierarchy, "K"): KERNELS,
     (nth.truncated_hierarchy, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
     (nth.truncated_hierarchy, "times"): TIME_POINTS,

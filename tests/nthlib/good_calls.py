@@ -13,6 +13,16 @@ Y = jnp.ones(3)
 TIMES = jnp.array([0.0, 1.0])
 KEY = jax.random.key(0)
 K = {1: jnp.ones(3), 2: jnp.eye(3)}
+# Of a network that does not exist, so that none has to be computed.
+EXPANSION = nth.WidthExpansion(
+    **dict.fromkeys(("output", "kernel"), jnp.eye(3)),
+    **dict.fromkeys(("output_correction", "kernel_correction"), jnp.zeros((3, 3))),
+    **dict.fromkeys(
+        ("output_cumulant", "output_kernel", "kernel_covariance", "output_third", "fourth_kernel"),
+        jnp.zeros((3, 3, 3, 3)),
+    ),
+    error={},
+)
 NAN, INF = jnp.full((3, 3), jnp.nan), jnp.full((3, 3), jnp.inf)
 
 
@@ -55,6 +65,7 @@ GOOD = {
         "step": 0.1,
         "steps": 2,
     },
+    nth.predict_ensemble: {"net": NET, "X": X, "y": Y, "times": TIMES, "expansion": EXPANSION},
     nth.truncated_hierarchy: {"K": K, "y": Y, "times": TIMES},
     nth.truncations: {"K": K, "y": Y, "times": TIMES, "levels": [2]},
     nth.truncated_flow: {

@@ -48,6 +48,7 @@ def test_every_public_argument_stands_in_the_table():
         "Parameters",
         "LimitEstimate",
         "WidthExpansion",
+        "EnsemblePrediction",
         "Flow",
         "Solution",
         "Fit",

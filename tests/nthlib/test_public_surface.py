@@ -22,6 +22,7 @@ RESULTS = (
     "Parameters",
     "LimitEstimate",
     "WidthExpansion",
+    "EnsemblePrediction",
     "Flow",
     "Solution",
     "Fit",

@@ -167,6 +167,10 @@ ODD = {
     nth.gradient_flow: TRAINING | SOLVER | {"X_test": POINTS, "order": ORDERS},
     nth.gradient_descent: TRAINING
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},
+    nth.predict_ensemble: {
+        "net": MODELS, "X": POINTS, "y": LABELS, "times": TIMES, "centred": FLAGS,
+        "expansion": JUNK, "block": COUNTS,
+    },
     nth.truncated_hierarchy: SOLVER
     | {
         "K": KERNELS, "y": LABELS | arrays(3, 2), "level": ORDERS, "method": CHOICES,
@@ -222,6 +226,7 @@ WARNINGS = (
     "is not registered",
     "is accurate to about",
     "must be a fit, a number",
+    "the parts of the correction add up to",
 )
 
 

@@ -192,6 +192,21 @@ def _limit_kernel(net: FullyConnected, X: Array) -> Array:
     return kernel
 
 
+def limit_output(net: FullyConnected, X: Array) -> Array:
+    """The covariance (N, N) of f(0) at infinite width.
+
+    >>> import jax.numpy as jnp, nthlib as nth
+    >>> from nthlib.infinite.tangent import limit_output
+    >>> net = nth.FullyConnected(dim=2, width=1, depth=1, activation=nth.relu, sigma_a=2.0)
+    >>> limit_output(net, jnp.eye(2)).diagonal().tolist()  # 4 E[σ²]
+    [2.0, 2.0]
+    """
+    covariance = X @ X.T
+    for _ in range(net.depth):
+        covariance, _ = _next_layer(net, covariance)
+    return net.sigma_a**2 * covariance
+
+
 def _next_layer(net: FullyConnected, covariance: Array) -> tuple[Array, Array]:
     n = len(covariance)
     rows, columns = np.triu_indices(n)
