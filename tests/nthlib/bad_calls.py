@@ -204,7 +204,11 @@ TABLE = {
         ("exact", ValueError, 'must be one of "auto", "quadrature"'),
         (None, ValueError, "must be one of"),
     ],
-    (nth.width_expansion, "tolerance"): TOLERANCES,
+    (nth.width_expansion, "tolerance"): [
+        *TOLERANCES,
+        (1e-300, ValueError, "cannot be reached"),
+    ],
+    (nth.width_expansion, "key"): KEYS,
     (nth.gradient_flow, "model"): MODELS,
     (nth.gradient_flow, "params"): PARAMETERS,
     (nth.gradient_flow, "X"): INPUTS,

@@ -163,7 +163,9 @@ ODD = {
     nth.antisymmetric: {"model": MODELS, "params": PARAMETERS},
     nth.layer_kernels: {"net": MODELS, "params": PARAMETERS, "X": POINTS},
     nth.limit_kernel: {"net": MODELS, "X": POINTS, "order": ORDERS},
-    nth.width_expansion: {"net": MODELS, "X": POINTS, "method": CHOICES, "tolerance": REAL},
+    nth.width_expansion: {
+        "net": MODELS, "X": POINTS, "method": CHOICES, "tolerance": REAL, "key": KEYS,
+    },
     nth.gradient_flow: TRAINING | SOLVER | {"X_test": POINTS, "order": ORDERS},
     nth.gradient_descent: TRAINING
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},

@@ -31,7 +31,10 @@ _KINDS = {
     "m2211": (2, 2, 1, 1),
 }
 _ORDERS_OF_FOUR = 4
-_MOST_NODES = 2**23
+# Below the second, errors that fall more slowly than the first from one rule to the next have
+# come to rounding, or to what is not smooth.
+SLOWEST, _ROUGH = 0.7, 1e-6
+_MOST_NODES, _MOST_NODES_OF_PAIRS = 2**23, 2**12
 
 
 class Rule(NamedTuple):
@@ -56,6 +59,10 @@ class Rule(NamedTuple):
     def finer(self) -> "Rule":
         """The rule in one and two dimensions, where more nodes cost little."""
         return Rule(self.step / 1.6, self.reach + 0.5)
+
+
+# Steps of four fifths of the one before; the reach grows as they shrink.
+RULES = tuple(Rule(0.8**k, min(4.5 + 0.5 * k, 8.5)) for k in range(1, 12))
 
 
 class OutOfReachError(Exception):
@@ -153,6 +160,31 @@ def pair_moments(G: Matrix, table: SmoothedDerivatives, rule: Rule) -> np.ndarra
     return np.where((a + b <= _HIGHEST_SUM)[:, :, None, None], moments, 0.0)
 
 
+def accurate_pairs(G: Matrix, derivatives: Derivatives, tolerance: float) -> tuple[np.ndarray, int]:
+    """⟨σ^(a)_α σ^(b)_β⟩ by the first rule that agrees with the one before, and its place in RULES.
+
+    Raises:
+        OutOfReachError: when none does.
+    """
+    largest, before, error = float(np.sqrt(np.diagonal(G).max())), None, np.inf
+    for place, rule in enumerate(RULES):
+        finer = rule.finer()
+        if finer.nodes(largest, 1) > _MOST_NODES_OF_PAIRS:
+            break
+        pair = pair_moments(G, SmoothedDerivatives(derivatives, largest, finer), finer)
+        if before is not None:
+            change, size = (np.abs(one).max(axis=(2, 3)) for one in (pair - before, pair))
+            # Of an odd σ some are zero, to rounding.
+            floor = max(1e-6 * size.max(), np.finfo(float).tiny)
+            previous, error = error, float((change / np.maximum(size, floor)).max())
+            if error <= tolerance:
+                return pair, place
+            if SLOWEST * previous < error < _ROUGH:
+                break
+        before = pair
+    raise OutOfReachError
+
+
 def _four_point_moments(G: Matrix, table: SmoothedDerivatives, rule: Rule) -> dict[str, Tensor]:
     orders = sorted({p for kind in _KINDS.values() for p in itertools.permutations(kind)})
     chosen = tuple(np.array(orders).T)
@@ -174,7 +206,10 @@ def _index_sets(n: int) -> Iterator[tuple[tuple[int, int, int], list[int]]]:
     for i in range(n):
         yield (i, i, i), list(range(n))
     for i, j in itertools.permutations(range(n), 2):
-        yield (i, i, j), [k for k in range(j, n) if k != i]
+        # Two pairs come once, from the lower of the two.
+        others = [k for k in range(j if i < j else j + 1, n) if k != i]
+        if others:
+            yield (i, i, j), others
     for i, j, k in itertools.combinations(range(n - 1), 3):
         yield (i, j, k), list(range(k + 1, n))
 
