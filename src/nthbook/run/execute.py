@@ -209,6 +209,9 @@ class ChapterRun:
             "NTH_CACHE": str(self.book.cache_dir),
             "JAX_COMPILATION_CACHE_DIR": str(self.book.programs_dir),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+            # NumPy's matrices are small here. On a busy machine its threads wait for each other,
+            # and spin: an eigh of 200 rows then takes eighty times the work of one thread.
+            "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
         }
         if self.request.profile == "smoke":  # tiny runs: compiling takes longer than computing
             settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"

@@ -45,7 +45,9 @@ def draws(
             ``fold_in(key(s), m)``, so that widths are independent of each other. Keys are of
             the implementation "threefry2x32" whatever JAX's default: with "rbg" a seed would
             give another value beside other seeds.
-        batch_size: seeds taken together; all by default. Less memory, a little slower.
+        batch_size: seeds taken together; all by default. Fewer need less memory. One at a time
+            is a plain loop: the least to compile, and on a CPU the fastest for training runs and
+            wide networks, whose solvers wait for the slowest of a batch.
         fixed: passed on to ``measure`` as they are.
 
     Returns:
@@ -120,7 +122,8 @@ def _measure_width(
     def all_of(keys: PRNGKeyArray) -> dict[str, Array]:
         if batch_size is None:
             return jax.vmap(one)(keys)
-        return jax.lax.map(one, keys, batch_size=batch_size)
+        # A batch of one would still be vectorised: more to compile, and both branches of a cond.
+        return jax.lax.map(one, keys, batch_size=None if batch_size == 1 else batch_size)
 
     keys = _keys(np.asarray(seeds, dtype=np.uint32), width)
     devices = jax.local_devices()[: len(seeds)]

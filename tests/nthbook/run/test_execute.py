@@ -126,6 +126,17 @@ def test_the_kernel_finds_its_surroundings(book, capfd):
     assert capfd.readouterr().err.count("\n") == 2
 
 
+@pytest.mark.parametrize("chosen", [None, "3"])
+def test_numpy_has_one_thread_unless_the_user_chose_more(book, monkeypatch, chosen):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if chosen:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", chosen)
+    write_chapter(book, "alpha", 'print(os.environ["OPENBLAS_NUM_THREADS"])')
+    assert main(["run", "alpha"]) == 0
+    notebook = nbformat.read(book.executed_dir / "alpha.ipynb", as_version=4)
+    assert notebook.cells[-1].outputs[0].text == f"{chosen or 1}\n"
+
+
 @pytest.mark.fault
 def test_a_chapter_that_raises_keeps_its_last_good_output(book, capfd):
     assert main(["run", "alpha"]) == 0

@@ -26,7 +26,7 @@ def plain_loop(seeds, shift=0.0):
     return rows
 
 
-@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("batch_size", [None, 1, 2])
 def test_draws_equal_a_plain_loop(batch_size):
     found = nth.draws(moments, widths=WIDTHS, seeds=[3, 11, 5], batch_size=batch_size, shift=0.5)
     assert type(found) is dict
@@ -35,6 +35,26 @@ def test_draws_equal_a_plain_loop(batch_size):
         assert type(found[name]) is np.ndarray
         # The same draws; only the order of a mean's additions may differ.
         np.testing.assert_allclose(found[name], rows, rtol=1e-13)
+
+
+def test_one_seed_at_a_time_is_a_loop_that_takes_one_branch():
+    entered = []
+
+    def measure(width, key):
+        def count(value):
+            entered.append(width)
+            return value
+
+        def rare(value):
+            return jax.pure_callback(count, value, value, vmap_method="sequential")
+
+        value = jax.random.uniform(key)
+        return {"value": jax.lax.cond(value > 2.0, rare, lambda value: value, value)}
+
+    nth.draws(measure, widths=[3], seeds=4, batch_size=1)
+    assert not entered
+    nth.draws(measure, widths=[3], seeds=4, batch_size=2)  # where both branches are computed
+    assert entered
 
 
 def test_draws_are_reproducible_and_a_number_of_seeds_means_the_first_ones():
