@@ -33,7 +33,7 @@ from nthlib.dynamics import collocation
 from nthlib.dynamics.flow import warn_of_coinciding
 from nthlib.dynamics.frozen import explained_by
 from nthlib.infinite.expansion import WidthExpansion, width_expansion
-from nthlib.infinite.tangent import limit_output
+from nthlib.infinite.tangent import limit_kernel, limit_output
 from nthlib.memory import check_memory
 from nthlib.network import FullyConnected, require_own_law
 from nthlib.spelling import spelled
@@ -183,6 +183,8 @@ class Path(NamedTuple):
 
 
 _MATRICES = ("output", "output_correction", "kernel", "kernel_correction")
+# Of the tensors, relative to their largest entries: what they leave out is of relative order 1/m.
+_TOLERANCE = 1e-4
 # The share of the mean up to which its correction counts as small.
 SMALL = 0.25
 # Numbers that the expansion of N inputs holds while it is computed, over N⁴.
@@ -469,22 +471,17 @@ def _check_room(
 def _predicted(net: FullyConnected, data: _Data) -> tuple[EnsemblePrediction, float]:
     """The moments, and the largest share that the parts of the correction have at width one."""
     n, N, times = len(data.y), len(data.points), len(data.times)
-    kernel, output = np.zeros((N, n)), np.zeros((N, N))
     parts, correction = np.zeros((times, len(PARTS), N)), np.full((times, N, N), np.nan)
     for first in range(n, max(N, n + 1), max(data.block, 1)):
         rows = np.append(np.arange(n), np.arange(first, min(first + data.block, N)))
-        expansion = data.expansion or width_expansion(net, data.points[rows])
-        kernel[rows] = np.asarray(expansion.kernel)[:, :n]
-        output[np.ix_(rows, rows)] = expansion.output
+        expansion = data.expansion or width_expansion(net, data.points[rows], tolerance=_TOLERANCE)
         sources = Sources(in_modes(expansion, data.y), centred=data.centred)
         path = follow(sources, data.times)
         back = sources.modes.turn.T
         parts[:, :, rows] = path.parts @ back
         found = correction_of_covariance(sources, path, data.times)
         correction[:, rows[:, None], rows] = back.T @ found @ back
-    if data.block < N - n and not data.centred:
-        output = np.asarray(limit_output(net, data.points), np.float64)
-    mean, covariance = frozen_moments(kernel, output, data.y, data.times, centred=data.centred)
+    mean, covariance = frozen_moments(*_limits(net, data), data.y, data.times)
     parts_by_name = dict(zip(PARTS, parts.transpose(1, 0, 2), strict=True))
     if data.centred:
         del parts_by_name["output_third"]  # nothing of f(0) is left to meet K^(3)
@@ -492,6 +489,17 @@ def _predicted(net: FullyConnected, data: _Data) -> tuple[EnsemblePrediction, fl
     dtype = data.points.dtype
     moments = EnsemblePrediction(*jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), result))
     return moments, _largest_share(mean, parts)
+
+
+def _limits(net: FullyConnected, data: _Data) -> tuple[np.ndarray, np.ndarray | None]:
+    """𝔎 (N, n) and, where it counts, the covariance of f(0): to more digits than the tensors."""
+    n, expansion = len(data.y), data.expansion
+    kernel = limit_kernel(net, data.points) if expansion is None else expansion.kernel
+    trained = np.asarray(kernel, np.float64)[:, :n]
+    if data.centred:
+        return trained, None
+    output = limit_output(net, data.points) if expansion is None else expansion.output
+    return trained, np.asarray(output, np.float64)
 
 
 def _largest_share(mean: np.ndarray, parts: np.ndarray) -> float:
@@ -506,20 +514,20 @@ def _largest_share(mean: np.ndarray, parts: np.ndarray) -> float:
 
 
 def frozen_moments(
-    kernel: np.ndarray, output: np.ndarray, y: np.ndarray, times: np.ndarray, *, centred: bool
+    kernel: np.ndarray, output: np.ndarray | None, y: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean (T, N) and covariance (T, N, N) at infinite width: a Gaussian process, moved linearly.
 
-    ``kernel`` (N, n) is the limiting K^(2), ``output`` (N, N) the covariance of f(0). These are
-    equations 13 to 15 of Lee et al. (2019), Wide neural networks of any depth evolve as linear
-    models. With ``centred`` nothing is random: all that is of f(0) cancels.
+    ``kernel`` (N, n) is the limiting K^(2), ``output`` (N, N) the covariance of f(0), or None for
+    the moments of f − f(0), in which nothing is random (Lee et al. 2019, Wide neural networks of
+    any depth evolve as linear models, corollary 1).
     """
     n, N = len(y), len(kernel)
     rates, vectors = _spectrum(kernel[:n])
     at = integrals(rates / n, times)
     learned = (vectors * -(at.e - 1)[:, None]) @ vectors.T
     learned = np.concatenate([learned, kernel[n:] / n @ (vectors * at.s[:, None]) @ vectors.T], 1)
-    if centred:
+    if output is None:
         return learned @ y, np.zeros((len(times), N, N))
     passed = np.tile(np.eye(N), (len(times), 1, 1))
     passed[:, :, :n] -= learned
