@@ -71,9 +71,9 @@ def test_the_closed_form_is_refused_where_there_is_none(order):
 def test_what_would_be_an_estimate_is_no_limit(depth, dim):
     """Deep networks, and one hidden layer on inputs that span more than three dimensions."""
     net = nth.FullyConnected(dim, 4, depth)
-    message = r"order 4 is computed .* limit_kernel_estimate\(key, net, X, 4\)"
+    message = r"order 6 is computed .* limit_kernel_estimate\(key, net, X, 6\)"
     with pytest.raises(ValueError, match=message):
-        nth.limit_kernel(net, jnp.eye(dim), 4)
+        nth.limit_kernel(net, jnp.eye(dim), 6)
 
 
 @pytest.mark.bad_input

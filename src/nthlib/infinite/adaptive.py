@@ -35,13 +35,17 @@ _SCRAMBLINGS, _FEWEST_POINTS = 8, 9
 _MOST_FLOPS = 4e12
 
 
+class NotReachedError(ValueError):
+    """A tolerance that cannot be reached."""
+
+
 def refined(
     net: FullyConnected, gram: Matrix, derivatives: Derivatives, tolerance: float
 ) -> tuple[Tensors, Errors]:
     """The tensors by the first rule whose next refinements would change less than the tolerance.
 
     Raises:
-        ValueError: when no rule does.
+        NotReachedError: when no rule does.
     """
     tensors: Tensors | None = None
     changes: Errors = {}
@@ -63,7 +67,7 @@ def refined(
                 break
         tensors = finer
     found = f": its error stays near {max(error.values()):.0e}" if error else ""
-    raise ValueError(
+    raise NotReachedError(
         f"tolerance {tolerance:g} cannot be reached by quadrature for this activation, X and "
         f"sigma_w{found}; take a larger tolerance, or smaller X or sigma_w"
     )
@@ -129,7 +133,7 @@ def sampled(
     """The tensors averaged over independent scramblings, and two standard errors of them.
 
     Raises:
-        ValueError: when more points would be needed than are taken.
+        NotReachedError: when more points would be needed than are taken.
     """
     exact = min(1e-6, tolerance / 10)
     pairs, _ = _pairs_of_layers(net, gram, derivatives, exact)
@@ -145,7 +149,7 @@ def sampled(
         # The error falls nearly as the number of points.
         log2_count += max(1, int(np.ceil(np.log2(worst / tolerance) / 0.8)))
         if log2_count > most:
-            raise ValueError(
+            raise NotReachedError(
                 f'tolerance {tolerance:g} cannot be reached by method "sobol" for this activation '
                 f"and X: it would take some 2^{log2_count} points, and at most 2^{most} are taken; "
                 'take a larger tolerance, fewer rows of X or method "quadrature"'
@@ -168,7 +172,7 @@ def _pairs_of_layers(
         try:
             pair, place = accurate_pairs(G, derivatives, tolerance)
         except OutOfReachError:
-            raise ValueError(
+            raise NotReachedError(
                 f"tolerance {tolerance:g} cannot be reached: the activation bends too sharply, or "
                 "grows too fast, for these X and sigma_w"
             ) from None

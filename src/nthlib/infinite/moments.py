@@ -117,13 +117,17 @@ class SmoothedDerivatives:
         """Shape (centres, orders)."""
         if s == 0:
             return sigma[:, centres].T
+        between = int(centres[1] - centres[0])
         widest = min(s / 1.5, rule.step / 2) / fine
-        stride = 2 ** int(np.log2(max(1.0, widest)))
+        stride = min(between, 2 ** int(np.log2(max(1.0, widest))))
         count = int((rule.reach + 1) * s / (stride * fine))
         offsets = stride * np.arange(-count, count + 1)
         y = fine * offsets / s
         weights = np.exp(-(y**2) / 2) * (stride * fine / (s * np.sqrt(2 * np.pi)))
-        return (sigma[:, centres[:, None] + offsets] @ weights).T
+        if stride < between:
+            return (sigma[:, centres[:, None] + offsets] @ weights).T
+        window = sigma[:, centres[0] + offsets[0] : centres[-1] + offsets[-1] + 1 : stride]
+        return np.stack([np.correlate(row, weights, "valid") for row in window], axis=1)
 
     def at(self, spreads: np.ndarray, orders: int = _ORDERS) -> Iterator[BSpline]:
         """For each s the function of t, an array of any shape, with ``orders`` on a last axis."""

@@ -7,6 +7,7 @@ import pytest
 from helpers import network, other_model, unit_rows
 
 import nthlib as nth
+from nthlib.infinite.higher import one_layer_expectation
 
 TIMES, Y = jnp.array([0.0, 0.5]), jnp.linspace(-1.0, 1.0, 8)
 
@@ -60,6 +61,8 @@ REFUSED = {
     "implicit": lambda: _hierarchy(solver="implicit"),
     "limit_kernel": lambda: nth.limit_kernel(net, X),
     "limit_kernel of order 4": lambda: nth.limit_kernel(network(depth=1)[0], X, 4),
+    "limit_kernel of order 6": lambda: nth.limit_kernel(nth.FullyConnected(3, 1, 1), X, 6),
+    "width_expansion": lambda: nth.width_expansion(net, X),
     "limit_kernel_estimate": lambda: nth.limit_kernel_estimate(KEY, net, X, 2, width=4, draws=2),
     "draws": lambda: nth.draws(_spread, widths=[8], seeds=4),
     "sphere": lambda: nth.sphere(KEY, 8, 8),
@@ -76,13 +79,12 @@ def test_what_would_not_fit_is_refused_in_one_sentence(name, machine):
 
 
 def test_the_quadrature_holds_fewer_nodes_where_one_takes_more(monkeypatch):
-    one_layer = network(depth=1)[0]
-    points = unit_rows(2, 2)
-    whole = nth.limit_kernel(one_layer.__class__(2, 1, 1), points, 4)
+    one_layer, points = nth.FullyConnected(2, 1, 1), unit_rows(2, 2)
+    whole = one_layer_expectation(one_layer, points, 4)
     jax.clear_caches()
     monkeypatch.setattr("nthlib.infinite.higher._NUMBERS_AT_ONCE", 4000)
     # The same sums in another order.
-    fewer = nth.limit_kernel(one_layer.__class__(2, 1, 1), points, 4)
+    fewer = one_layer_expectation(one_layer, points, 4)
     np.testing.assert_allclose(fewer, whole, rtol=1e-12, atol=1e-14)
 
 

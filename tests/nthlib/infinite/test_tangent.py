@@ -10,7 +10,7 @@ from helpers import gaussian_mean, relative_difference, unit_rows
 
 import nthlib as nth
 from nthlib.activations import derivative
-from nthlib.infinite.higher import directions
+from nthlib.infinite.higher import directions, one_layer_expectation
 
 DEPTHS = [1, 2, 3]
 
@@ -255,9 +255,24 @@ def test_odd_orders_vanish(depth, order):
     assert not kernel.any()
 
 
-def test_a_kink_is_answered_with_a_warning_and_the_error():
+def test_a_kink_is_refused_or_answered_with_a_warning_and_the_error():
+    net, X = nth.FullyConnected(1, 1, 1, jax.nn.leaky_relu), jnp.asarray(LINE)
+    with pytest.raises(ValueError, match="activation must be smooth: it has a kink"):
+        nth.limit_kernel(net, X, 4)
     with pytest.warns(UserWarning, match=r"order 4 is accurate to about \de-\d\d only"):
-        nth.limit_kernel(nth.FullyConnected(1, 1, 1, jax.nn.leaky_relu), jnp.asarray(LINE), 4)
+        one_layer_expectation(net, X, 4)
+
+
+def test_what_the_quadrature_of_order_four_does_not_reach_is_refused():
+    net = nth.FullyConnected(1, 1, 1, lambda x: jnp.tanh(40 * x))
+    with pytest.raises(ValueError, match=r"order 4 is not accurate to 1e-05 .* X"):
+        nth.limit_kernel(net, jnp.asarray(LINE), 4)
+
+
+def test_the_sum_over_one_unit_agrees_with_the_recursion_over_layers():
+    """Two routes to order four of one hidden layer, either to a relative 1e-5."""
+    net, X = nth.FullyConnected(2, 1, 1, sigma_w=1.2, sigma_a=0.7), jnp.asarray(PLANE)
+    assert relative_difference(one_layer_expectation(net, X, 4), nth.limit_kernel(net, X, 4)) < 2e-5
 
 
 @pytest.mark.parametrize("activation", [nth.relu, jax.nn.relu], ids=["nth", "jax"])
