@@ -71,9 +71,9 @@ def test_every_directive_of_the_book_is_in_the_index():
 def test_the_index_names_what_tests_a_statement_and_what_goes_beyond_it():
     index = theorem_index(BOOK, chapter_titles(BOOK))
     row = index.split("{prf:ref}`theorem-truncation`")[1].split("* - ")[0]
-    inside, beyond = row.split("beyond it (H/m in the place of 1/m): ")
+    inside, beyond = row.split("beyond it (the number of places over m in the place of 1/m): ")
     assert all(f"<code>{name}</code>" in inside for name in ("truncation-2", "truncation-4"))
-    assert "<code>depth-truncation-4</code>" in beyond
+    assert "<code>depth-truncation-4-places</code>" in beyond
     assert "<code>truncation-3</code>" not in row
 
 
