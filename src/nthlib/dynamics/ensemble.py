@@ -184,7 +184,7 @@ class Path(NamedTuple):
 
 _MATRICES = ("output", "output_correction", "kernel", "kernel_correction")
 # Of the tensors, relative to their largest entries: what they leave out is of relative order 1/m.
-_TOLERANCE = 1e-4
+_TOLERANCE = 1e-3
 # The share of the mean up to which its correction counts as small.
 SMALL = 0.25
 # Numbers that the expansion of N inputs holds while it is computed, over N⁴.
@@ -354,7 +354,8 @@ def predict_ensemble(
         X_test: test inputs; their moments follow those of the training points.
         centred: True trains f − f(0), towards y, and returns its moments; False trains f itself.
         expansion: that of ``net`` on the training points and then the test points, where it is at
-            hand; computed if None.
+            hand; computed by quadrature if None, which takes minutes for twenty points in all.
+            For more, give :func:`width_expansion` a key and a tolerance of 1e-2.
         block: test points that are expanded together; all by default. The work grows with
             (n + block)^4 and the number of blocks. Corrections of the covariance between test
             points of two blocks are not computed: they are NaN.

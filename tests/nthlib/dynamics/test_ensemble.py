@@ -551,7 +551,7 @@ def test_blocks_of_test_points_change_nothing_but_what_they_leave_out(centred):
     X, X_test = POINTS[:3], POINTS[3:]
     whole = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test, centred=centred)
     split = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test, centred=centred, block=2)
-    # The tensors' own error, 1e-4 of the largest entry at most.
+    # What the tensors err by here; their tolerance is 1e-3 of the largest entry.
     for name in ("mean", "mean_correction", "covariance"):
         np.testing.assert_allclose(
             getattr(split, name), getattr(whole, name), atol=2e-5, err_msg=name
@@ -565,7 +565,7 @@ def test_blocks_of_test_points_change_nothing_but_what_they_leave_out(centred):
 
 def test_an_expansion_at_hand_is_used_as_it_is():
     X, X_test = POINTS[:3], POINTS[3:4]
-    expansion = nth.width_expansion(NET, POINTS[:4], tolerance=1e-4)
+    expansion = nth.width_expansion(NET, POINTS[:4], tolerance=1e-3)
     given = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test, expansion=expansion)
     computed = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test)
     np.testing.assert_allclose(given.mean_correction, computed.mean_correction, rtol=1e-12)
