@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import checks, first, kernels, room, truncation
+from benchmarks import checks, ensembles, first, kernels, room, truncation
 from benchmarks.timing import save
 
 
@@ -31,6 +31,10 @@ def main() -> None:
     for row in rows:
         print(room.line(row))
     print(f"written to {save('room', rows)}")
+    rows = ensembles.run()
+    for row in rows:
+        print(ensembles.line(row))
+    print(f"written to {save('ensembles', rows)}")
 
 
 def _truncation_line(row: dict[str, Any]) -> str:
