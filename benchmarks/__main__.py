@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import checks, ensembles, first, kernels, room, truncation
+from benchmarks import checks, ensembles, expansion, first, kernels, room, truncation
 from benchmarks.timing import save
 
 
@@ -35,6 +35,10 @@ def main() -> None:
     for row in rows:
         print(ensembles.line(row))
     print(f"written to {save('ensembles', rows)}")
+    rows = expansion.run()
+    for row in rows:
+        print(expansion.line(row))
+    print(f"written to {save('expansion', rows)}")
 
 
 def _truncation_line(row: dict[str, Any]) -> str:

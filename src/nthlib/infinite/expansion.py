@@ -20,8 +20,8 @@ from nthlib.spelling import spelled
 METHODS = ("auto", "quadrature", "sobol")
 # Points at which the activation is evaluated at once: one compiled program for all.
 _POINTS_AT_ONCE = 2**15
-# Tensors of N⁴ numbers at the peak.
-_TENSORS = 45
+# Tensors of N⁴ numbers at the peak, and numbers in tables and at the nodes.
+_TENSORS, _NUMBERS = 50, 2**20
 # More inputs and larger tolerances than these take a sample.
 _MANY, _ROUGH = 16, 1e-3
 # Far above rounding, and far below what a jump within three deviations takes away.
@@ -116,7 +116,7 @@ def width_expansion(
     if key is not None or method == "sobol":
         checks.random_key("key", key)
     _require_no_relu(net)
-    check_memory(8 * _TENSORS * len(X) ** 4, None, "fewer rows of X")
+    check_memory(bytes_needed(len(X)), None, "fewer rows of X")
 
     # What is looked at are values, also when the call stands inside a compiled function.
     with jax.ensure_compile_time_eval():
@@ -128,6 +128,11 @@ def width_expansion(
             for name, value in tensors.items()
         }
     return WidthExpansion(**whole, error=error)
+
+
+def bytes_needed(n: int) -> int:
+    """What the expansion of so many inputs takes at its peak."""
+    return 8 * (_TENSORS * n**4 + _NUMBERS)
 
 
 def _tensors(
