@@ -196,6 +196,7 @@ def truncated_flow(
     level: int,
     *,
     X_test: Array | None = None,
+    order: int = 2,
     loss: losses.Loss = "square",
     indicator: bool = False,
     rtol: float = 1e-8,
@@ -218,6 +219,9 @@ def truncated_flow(
         times: sorted times, none negative.
         level: p, at least 2.
         X_test: test inputs; their predictions and kernel rows follow the training ones.
+        order: the highest kernel returned, 2; or 1, which returns predictions alone and is faster:
+            the state does not hold the kernel, and with many samples or outputs its Taylor
+            arithmetic at every time is the larger part of the work.
         loss: "square", "logistic" (labels ±1, summed over outputs), "softmax" (cross-entropy of C
             outputs with probabilities y) or a function (f, y) -> ℓ of one sample, which takes
             vectors (C,) when there are C outputs.
@@ -251,18 +255,21 @@ def truncated_flow(
     (2, 3, 3)
     """
     level = checks.kernel_order(level, 2, "level")
+    if checks.kernel_order(order, 1) > 2:
+        raise ValueError(f"order must be 1 or 2, got {checks.short(order)}")
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = checks.time_points(times, data.y.dtype)
     length = _length(level, indicator=checks.flag("indicator", indicator))
     sized = (model, data.params, data.X, data.X_test, data.outputs, len(times))
-    tile, blocks = jet.room(*sized, level, length, memory_limit)
+    tile, blocks = jet.room(*sized, level, length, memory_limit, order)
     warn_of_coinciding(data.X)
     traced = checks.is_traced(data, times)
     rounding = float(jnp.finfo(data.y.dtype).eps)
     settings = Settings(
-        level, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding
-    )
+        level, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding,
+        order == 2,
+    )  # fmt: skip
     solve = compiled(_solve_jet, settings, model, tile, blocks, sketch=_sketched(_solve_jet))
     arguments = (data.params, data.X, data.y, times, data.X_test)
     if traced:

@@ -113,23 +113,28 @@ def room(
     level: int,
     length: int,
     limit: int | None,
+    order: int = 2,
 ) -> tuple[int | None, Blocks | None]:
     """How many samples to take at a time, None for all, and the blocks of the kernels.
 
-    ``length`` displacements are carried. Raises when a single sample would be too many.
+    ``length`` displacements are carried, and kernels of ``order`` are looked at, none for 1.
+    Raises when a single sample would be too many.
     """
     rows = len(X) + (0 if X_test is None else len(X_test))
     flat, n = rows * (outputs or 1), len(X) * (outputs or 1)
-    # Dopri8 keeps fourteen velocities of the state; the kernel is returned at every time.
-    fixed = times * flat * (n + 1) + 16 * (length * parameter_count(params) + flat)
+    # Dopri8 keeps fourteen velocities of the state; the kernel, if any, is returned at every time.
+    returned = n + 1 if order == 2 else 1
+    fixed = times * flat * returned + 16 * (length * parameter_count(params) + flat)
     sample = numbers_per_sample(model, params, X) * (length + 1) * (length + 2)
     alternative = "fewer samples, fewer times, a lower level or float32"
     check_memory(X.dtype.itemsize * (fixed + sample), limit, alternative)
     # The Taylor arithmetic of the kernel carries the tangents that a kernel of this order does; the
     # kernel is looked at between two steps, when no sample's numbers are held.
-    blocks = room_of_kernels(
-        model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=level - 2
-    )
+    blocks = None
+    if order == 2:
+        blocks = room_of_kernels(
+            model, params, X, rows, 2, outputs, limit, alternative, fixed, tangents=level - 2
+        )
     tile = (bytes_allowed(limit) // X.dtype.itemsize - fixed) // sample
     return None if tile >= rows else int(tile), blocks
 

@@ -29,14 +29,14 @@ class Solution:
     """A solution of the truncated hierarchy at the requested times.
 
     ``times`` (T,); ``predictions`` (T, N), or (T, N, labellings); ``kernel`` K̃^(2), (T, N, n) or
-    (T, N, n, labellings), a read-only view where it does not move; for C outputs every axis N
-    or n is followed by one of C;
+    (T, N, n, labellings), a read-only view where it does not move, None where predictions alone
+    were asked for; for C outputs every axis N or n is followed by one of C;
     ``valid_until``: the time of blow-up, or at which the solver gave up, and infinity when the last
     time was reached; later rows are NaN;
-    ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points; below zero the residual
-    grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the exact solution.
-    ``error_indicator``, like ``predictions``, on request: the leading part of network minus
-    truncation.
+    ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points, None without it; below zero
+    the residual grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the
+    exact solution. ``error_indicator``, like ``predictions``, on request: the leading part of
+    network minus truncation.
     All but ``times`` end in an axis of labellings when ``y`` has one.
 
     >>> import jax.numpy as jnp, nthlib as nth
@@ -48,9 +48,9 @@ class Solution:
 
     times: Float[Array, " T"]
     predictions: Array
-    kernel: Array
+    kernel: Array | None
     valid_until: Array
-    smallest_eigenvalue: Array
+    smallest_eigenvalue: Array | None
     steps: Array
     rejected_steps: Array
     error_indicator: Array | None = None
@@ -68,6 +68,7 @@ class Settings(NamedTuple):
     show_progress: bool
     outputs: int | None
     rounding: float
+    with_kernel: bool = True
 
 
 class Equations(NamedTuple):
@@ -173,6 +174,9 @@ def _warn(
             f"of the times; later rows are NaN (raise max_steps, now {settings.max_steps}, or "
             "lower the times)"
         )
+    if solution.kernel is None:
+        _warn_of_overflow(until, solution.times, solution.predictions)
+        return
     _warn_of_overflow(until, solution.times, solution.predictions, solution.kernel)
     smallest = np.asarray(solution.smallest_eigenvalue)
     size = float(np.nanmax(np.abs(np.asarray(solution.kernel)), initial=0.0))
@@ -230,8 +234,10 @@ def solve(
 
     def observe(state: Any, inputs: Any) -> Any:
         _, first, basis, _, own_data, _ = inputs
-        kernel = out_of(basis, equations.kernel(state[1], own_data, level))
-        kernel = kernel if basis is None else kernel @ basis[0].T
+        kernel = None
+        if settings.with_kernel:
+            kernel = out_of(basis, equations.kernel(state[1], own_data, level))
+            kernel = kernel if basis is None else kernel @ basis[0].T
         error = None if state[2] is None else out_of(basis, state[2])
         return predicted(state, first, basis), kernel, error
 
@@ -259,14 +265,17 @@ def solve(
         show_progress=settings.show_progress,
     )
     found, kernels, error = trajectory.observed
+    smallest = None
+    if kernels is not None:
+        smallest = jax.lax.map(
+            lambda kernel: smallest_eigenvalue(kernel, settings.rounding), kernels[:, :n]
+        )
     solution = Solution(
         times=times,
         predictions=found,
         kernel=kernels,
         valid_until=trajectory.valid_until,
-        smallest_eigenvalue=jax.lax.map(
-            lambda kernel: smallest_eigenvalue(kernel, settings.rounding), kernels[:, :n]
-        ),
+        smallest_eigenvalue=smallest,
         steps=trajectory.steps,
         rejected_steps=trajectory.rejected_steps,
         error_indicator=error,

@@ -103,6 +103,41 @@ def test_the_jet_agrees_with_scipy_on_the_tensors(name, order):
     assert solution.valid_until == jnp.inf
 
 
+def test_the_jet_without_its_kernel_has_the_same_predictions():
+    net, params, K = case("tanh")
+    data = (net, params, X, jnp.asarray(Y), jnp.asarray(TIMES))
+    alone = nth.truncated_flow(*data, 3, X_test=X_TEST, order=1)
+    assert alone.kernel is None
+    assert alone.smallest_eigenvalue is None
+    tensors = nth.truncated_hierarchy(K, jnp.asarray(Y), jnp.asarray(TIMES), 3, method="tensors")
+    np.testing.assert_allclose(alone.predictions, tensors.predictions, **CLOSE)
+    # At p = 2 the jet has no displacement, and no kernel to hold it to either.
+    frozen = nth.truncated_hierarchy(K, jnp.asarray(Y), jnp.asarray(TIMES), 2)
+    of_jet = nth.truncated_flow(*data, 2, X_test=X_TEST, order=1)
+    np.testing.assert_allclose(of_jet.predictions, frozen.predictions, **CLOSE)
+
+
+def test_a_blow_up_is_told_without_the_kernel():
+    def model(theta, X):
+        return (theta + theta**2 / 2) * X[:, 0]
+
+    # At θ = 1 the residual is 3/2, K^(2) = 4 and K^(3) = 8. With D = 2 K^(3) r − (K^(2))² = 8 the
+    # pole of the Riccati equation lies at 2/√D (π/2 + arctan(K^(2)/√D)).
+    pole = 2 / 8**0.5 * (np.pi / 2 + np.arctan(4 / 8**0.5))
+    data = (model, jnp.ones(()), jnp.ones((1, 1)), jnp.zeros(1), jnp.array([1.0, 3.0]))
+    with pytest.warns(UserWarning, match="blows up"):
+        alone = nth.truncated_flow(*data, 3, order=1)
+    np.testing.assert_allclose(alone.valid_until, pole, rtol=1e-4)
+    assert np.isnan(alone.predictions[1]).all()
+
+
+def test_the_jet_returns_no_kernel_above_the_second():
+    net, params, _ = case("tanh")
+    data = (net, params, X, jnp.asarray(Y), jnp.asarray(TIMES))
+    with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
+        nth.truncated_flow(*data, 3, order=3)
+
+
 @pytest.mark.parametrize("name", [pytest.param("biases", marks=pytest.mark.slow), "convolution"])
 def test_the_jet_of_any_model_agrees_with_scipy(name):
     model, params, inputs = other_model(name)
