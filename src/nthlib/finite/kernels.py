@@ -18,6 +18,7 @@ from nthlib.finite.closed_forms import (
     layer_kernel_matrices,
 )
 from nthlib.finite.lie import lie_derivative_kernels, push_forward
+from nthlib.finite.nilpotent import word_kernels
 from nthlib.finite.passes import states
 from nthlib.finite.room import planned
 from nthlib.memory import check_memory
@@ -55,8 +56,8 @@ def kernels(
         order: the highest order, at least 1.
         X_test: test inputs; they add rows to the first axis, after the training rows.
         method: "closed" (a FullyConnected: closed forms up to order 4, differentiated along
-            the fields beyond), "derivatives" (any model), or "auto", which takes the closed
-            form where there is one.
+            the fields beyond, or by nilpotent arithmetic where that is faster), "derivatives"
+            (any model), or "auto", which takes the closed form where there is one.
         memory_limit: bytes the request may need; half of the machine's memory by default. What
             does not fit at once is computed in blocks of samples, which takes longer.
 
@@ -197,6 +198,8 @@ def _closed_kernels(
         return closed_kernels(model, params, X, order, X_test)
     if model.depth == 1 and model.width > UNITS_AT_ONCE:
         return _sum_over_units(model, order, params, X, X_test)
+    if blocks is not None:  # all words of directions fit, and at once is faster
+        return word_kernels(model, params, X, order, X_test)
 
     def highest(theta: Any) -> Array:
         return closed_kernels(model, theta, X, CLOSED_ORDERS, X_test)[CLOSED_ORDERS]
