@@ -140,13 +140,14 @@ def estimate(
     samples = tuple(map(_samples, values if isinstance(values, tuple) else (values,)))
     number = _number_of_draws(samples, axis)
     resamples = checks.whole_number("resamples", resamples, 1)
-    check_memory(32 * resamples * number, None, "fewer resamples")
     if callable(statistic):
         checks.takes("statistic", statistic, "the arrays and axis", *samples, axis=axis)
     else:
         _check_name(statistic)
         alone = "statistic must be a function where values are several arrays"
         checks.require(len(samples) == 1, alone)
+    if callable(statistic) or statistic not in _POWERS:  # a mean or rms draws nothing again
+        check_memory(32 * resamples * number, None, "fewer resamples")
     with np.errstate(all="ignore"):  # what is not finite is seen in the result
         value, again = _replicates(statistic, samples, axis, resamples)
         if callable(statistic):

@@ -269,3 +269,11 @@ def test_fits_and_estimates_are_trees_of_numbers():
 def test_a_function_that_gives_another_shape_each_time_is_refused():
     with pytest.raises(ValueError, match="statistic must return the same shape"):
         nth.estimate(np.arange(5.0), lambda values, axis: np.unique(values))
+
+
+def test_a_mean_draws_nothing_again_and_takes_any_number_of_draws():
+    values = np.random.default_rng(0).normal(size=10**6)
+    found = nth.estimate(values, "mean", resamples=10**9)
+    assert found.low < 0 < found.high
+    with pytest.raises(MemoryError, match="fewer resamples"):
+        nth.estimate(values, "median", resamples=10**9)
