@@ -95,7 +95,8 @@ class SmoothedDerivatives:
     def __init__(self, derivatives: Derivatives, largest: float, rule: Rule) -> None:
         degree = int(6 + 8 * largest / rule.step)
         self.nodes = largest * 0.5 * (1 - np.cos(np.pi * np.arange(degree + 1) / degree))
-        spacing = rule.step / 4
+        # Where nothing reaches as far as one step, steps of that size would tell nothing apart.
+        spacing = min(rule.step, largest) / 4
         count = int(rule.reach * largest / spacing) + self._DEGREE + 1
         # σ on a grid so fine that each smoothing is a trapezoid rule on some of its points.
         halvings = max(0, int(np.ceil(np.log2(1.5 * spacing / self.nodes[1]))))

@@ -387,3 +387,16 @@ def test_the_error_of_the_quadrature_is_no_understatement(name):
     for which in (*MATRICES, *TENSORS):
         off = relative_difference(getattr(found, which), getattr(finer, which))
         assert off < 3 * found.error[which] + finer.error[which], which
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-4, 1e-8])
+def test_small_inputs_make_a_linear_network(scale):
+    """tanh h = h − h³/3 + ..: what is left is of relative order scale², at no more memory."""
+    X = scale * nth.sphere(jax.random.key(3), 3, 4)
+    ours, linear = (
+        nth.width_expansion(nth.FullyConnected(4, 10, 2, activation), X)
+        for activation in (jnp.tanh, lambda h: h)
+    )
+    for name in ("output", "kernel", "kernel_covariance", "output_third", "fourth_kernel"):
+        difference = relative_difference(getattr(ours, name), getattr(linear, name))
+        assert difference < 20 * scale**2 + 1e-13
