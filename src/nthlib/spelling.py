@@ -11,7 +11,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 # What 0.1 called otherwise: arguments by function, and public names.
 _OLD_ARGUMENTS = {
     ("truncated_hierarchy", "order"): "it is called 'level'",
-    ("truncated_flow", "order"): "it is called 'level'",
     ("limit_kernel", "key"): "what takes one is limit_kernel_estimate",
 }
 _OLD_NAMES = {

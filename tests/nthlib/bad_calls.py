@@ -305,6 +305,7 @@ TABLE = {
     (nth.truncated_flow, "y"): [*LABELS, (jnp.ones((3, 1)), ValueError, "must have shape")],
     (nth.truncated_flow, "times"): TIME_POINTS,
     (nth.truncated_flow, "level"): [*ORDERS, (1, ValueError, "at least 2")],
+    (nth.truncated_flow, "order"): [*ORDERS, (3, ValueError, "must be 1 or 2")],
     (nth.truncated_flow, "X_test"): INPUTS,
     (nth.truncated_flow, "loss"): LOSSES,
     (nth.truncated_flow, "indicator"): [("yes", TypeError, "must be True or False")],

@@ -83,9 +83,8 @@ def test_old_spellings_give_the_new_ones():
     K = {1: jnp.zeros(3), 2: jnp.eye(3)}
     assert "it is called 'level'" in _sentence(nth.truncated_hierarchy, K, Y, TIMES, order=2)
     wrong = {"level": 4, "order": 4}
-    assert "it is called 'level'" in _sentence(
-        nth.truncated_flow, NET, PARAMS, X, Y, TIMES, **wrong
-    )
+    with pytest.raises(ValueError, match=r"order must be 1 or 2, got 4: where .* is the level$"):
+        nth.truncated_flow(NET, PARAMS, X, Y, TIMES, **wrong)
     for function, more in ((nth.gradient_flow, []), (nth.truncated_flow, [4])):
         message = _sentence(function, NET, PARAMS, X, Y, TIMES, *more, X)
         assert re.search(r"by position and X_test=\.\., .* by keyword$", message)

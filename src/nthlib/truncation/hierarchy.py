@@ -256,7 +256,10 @@ def truncated_flow(
     """
     level = checks.kernel_order(level, 2, "level")
     if checks.kernel_order(order, 1) > 2:
-        raise ValueError(f"order must be 1 or 2, got {checks.short(order)}")
+        raise ValueError(
+            f"order must be 1 or 2, got {checks.short(order)}: "
+            "where the hierarchy is cut is the level"
+        )
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = checks.time_points(times, data.y.dtype)
