@@ -10,35 +10,12 @@ from benchmarks.timing import save
 
 def main() -> None:
     jax.config.update("jax_enable_x64", True)
-    rows = kernels.run()
     print(" r    n     m  H   library   over products       memory   rivals, as multiples")
-    for row in rows:
-        print(_line(row))
-    print(f"written to {save('kernels', rows)}")
-    rows = checks.run()
-    for row in rows:
-        print(checks.line(row))
-    print(f"written to {save('checks', rows)}")
-    rows = first.run()
-    for row in rows:
-        print(first.line(row))
-    print(f"written to {save('first', rows)}")
-    rows = truncation.run()
-    for row in rows:
-        print(_truncation_line(row))
-    print(f"written to {save('truncation', rows)}")
-    rows = room.run()
-    for row in rows:
-        print(room.line(row))
-    print(f"written to {save('room', rows)}")
-    rows = ensembles.run()
-    for row in rows:
-        print(ensembles.line(row))
-    print(f"written to {save('ensembles', rows)}")
-    rows = expansion.run()
-    for row in rows:
-        print(expansion.line(row))
-    print(f"written to {save('expansion', rows)}")
+    for name, run, line in SUITES:
+        rows = run()
+        for row in rows:
+            print(line(row))
+        print(f"written to {save(name, rows)}")
 
 
 def _truncation_line(row: dict[str, Any]) -> str:
@@ -63,6 +40,17 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['order']:2d} {row['n']:4d} {row['m']:5d} {row['H']:2d} "
         f"{row['seconds']['library']:8.4f}s {over:>15} {memory:>12}   {rivals}"
     )
+
+
+SUITES = (
+    ("kernels", kernels.run, _line),
+    ("checks", checks.run, checks.line),
+    ("first", first.run, first.line),
+    ("truncation", truncation.run, _truncation_line),
+    ("room", room.run, room.line),
+    ("ensembles", ensembles.run, ensembles.line),
+    ("expansion", expansion.run, expansion.line),
+)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from nthlib import checks
 from nthlib.dynamics import collocation
 from nthlib.dynamics.flow import warn_of_coinciding
 from nthlib.dynamics.frozen import explained_by
-from nthlib.infinite.expansion import WidthExpansion, width_expansion
+from nthlib.infinite.expansion import WidthExpansion, bytes_needed, width_expansion
 from nthlib.infinite.tangent import limit_kernel, limit_output
 from nthlib.memory import check_memory
 from nthlib.network import FullyConnected, require_own_law
@@ -187,8 +187,6 @@ _MATRICES = ("output", "output_correction", "kernel", "kernel_correction")
 _TOLERANCE = 1e-3
 # The share of the mean up to which its correction counts as small.
 SMALL = 0.25
-# Numbers that the expansion of N inputs holds while it is computed, over N⁴.
-_TENSORS = 45
 PARTS = ("kernel_correction", "kernel_covariance", "output_third", "fourth_kernel")
 
 
@@ -462,11 +460,11 @@ def _check_room(
 ) -> None:
     """Raise ``MemoryError`` where the tensors of a block or what is returned would not fit."""
     size, whole = n + block, n + tests
-    tensors = 6 * size**2 * n**2 + 2 * times * size**2
+    tensors = 8 * (6 * size**2 * n**2 + 2 * times * size**2)
     if is_expanded:
-        tensors += _TENSORS * size**4
-    returned = times * (3 * whole**2 + 6 * whole)
-    check_memory(8 * tensors + (8 + itemsize) * returned, None, "a smaller block or fewer times")
+        tensors += bytes_needed(size)
+    returned = (8 + itemsize) * times * (3 * whole**2 + 6 * whole)
+    check_memory(tensors + returned, None, "a smaller block or fewer times")
 
 
 def _predicted(net: FullyConnected, data: _Data) -> tuple[EnsemblePrediction, float]:
