@@ -84,10 +84,13 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {listed}, got {describe(value)}")
 
 
-def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Array:
+def floating_array(
+    name: str, array: Any, shape: tuple[int | None, ...], *, finite: bool = True
+) -> Array:
     """Return ``array`` as a JAX array of floats, checked against ``shape``.
 
-    ``shape`` has one entry an axis; None stands for any size of at least one.
+    ``shape`` has one entry an axis; None stands for any size of at least one. NaN and infinity
+    pass where they need not be ``finite``.
 
     Raises:
         TypeError: when it is not an array of real floating-point numbers.
@@ -104,7 +107,7 @@ def floating_array(name: str, array: Any, shape: tuple[int | None, ...]) -> Arra
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"{name} must hold floats, got {array.dtype}; convert it first")
-    if not is_finite(array):
+    if finite and not is_finite(array):
         raise ValueError(f"{name} must be finite, but holds NaN or infinity")
     return array
 

@@ -312,6 +312,14 @@ TABLE = {
     (nth.truncated_flow, "rtol"): TOLERANCES,
     (nth.truncated_flow, "max_steps"): STEP_COUNTS,
     (nth.truncated_flow, "memory_limit"): [*WHOLE, (100, MemoryError, "of 100 bytes")],
+    (nth.reach, "terms"): [
+        (jnp.ones((2, 4)), ValueError, "with p at least 6"),
+        (jnp.ones(5), ValueError, "must have shape"),
+        (jnp.ones((0, 5)), ValueError, "must not be empty"),
+        (jnp.ones((2, 5), int), TypeError, "must hold floats"),
+        (-jnp.ones((2, 5)), ValueError, "must not be negative"),
+        (None, (TypeError, ValueError), "must"),
+    ],
     (nth.draws, "measure"): [
         (3, TypeError, "must be a function"),
         (lambda width: {"a": 1.0}, TypeError, r"must take \(width, key\)"),

@@ -76,6 +76,7 @@ GOOD = {
         "times": TIMES,
         "level": 3,
     },
+    nth.reach: {"terms": jnp.ones((2, 5))},
     nth.draws: {"measure": measure, "widths": [2], "seeds": 2},
     nth.run_cells: {"measure": cell, "cases": [1, 2]},
     nth.power_law: {"x": [2, 4], "values": np.ones((2, 3))},

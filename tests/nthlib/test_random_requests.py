@@ -186,6 +186,7 @@ ODD = {
     nth.truncated_flow: TRAINING
     | SOLVER
     | {"level": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS},
+    nth.reach: {"terms": TABLES},
     nth.draws: {"measure": MEASURES, "widths": LISTS, "seeds": LISTS, "batch_size": COUNTS},
     nth.run_cells: {
         "measure": st.sampled_from([cell, None, 3, "2", b"2"]),

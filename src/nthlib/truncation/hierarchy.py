@@ -444,7 +444,7 @@ def _solve_from_kernels(
         equations = Equations(signature.push_tensors, signature.kernel_of_tensors)
     else:
         start = signature.empty_words(K, length)
-        equations = Equations(signature.push_words, signature.kernel_of_words)
+        equations = Equations(signature.push_words, signature.terms_of_words)
 
     def one(labels: Array) -> tuple[Solution, Array]:
         basis, damping = (vectors, forces), (K[2], forces)
@@ -480,7 +480,7 @@ def _solve_jet(
     length = _length(settings.level, indicator=settings.indicator)
     equations = Equations(
         functools.partial(jet.push_jet, model, tile),
-        functools.partial(jet.kernel_of_jet, model, blocks=blocks),
+        functools.partial(jet.terms_of_jet, model, blocks=blocks),
     )
     everything = X if X_test is None else jnp.concatenate([X, X_test])
     damping = None

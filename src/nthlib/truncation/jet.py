@@ -153,41 +153,39 @@ def push_jet(
     data: tuple[PyTree, Array, Array | None],
     level: int,
 ) -> Pushed:
-    """∂_t ξ_k = [ε^{k−1}] g and ∂_t f̃ = Σ_{k ≤ p−2} [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ.
+    """∂_t ξ_k = [ε^{k−1}] g and C_k ρ = [ε^k] ⟨∇f, g⟩ with g = Σ_γ ρ_γ ∇f_γ.
 
     >>> import jax.numpy as jnp
     >>> from nthlib.truncation import jet
     >>> theta, X = jnp.ones(2), jnp.eye(2)
     >>> data, moved = (theta, X, None), (jnp.zeros(2),)
     >>> pushed = jet.push_jet(lambda theta, X: X @ theta, None, moved, jnp.ones(2), data, 3)
-    >>> pushed.predictions.tolist()  # K^(2) is the identity
-    [1.0, 1.0]
+    >>> [rate.tolist() for rate in pushed.rates]  # K^(2) is the identity, and stays it
+    [[1.0, 1.0], [0.0, 0.0]]
     """
     params, X, X_test = data
     model = model if tile is None else in_tiles(model, tile)
     curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
     found = taylor_coefficients(lambda theta: push(model, theta, X, X_test, force), curve)
     velocity = tuple(_scaled(direction, _size(params)) for direction, _ in found[:-1])
-    rates = [rate for _, rate in found]
-    beyond = rates[level - 1 :]
-    return Pushed(velocity, sum(rates[: level - 1]), sum(beyond) if beyond else None)
+    return Pushed(velocity, [rate for _, rate in found])
 
 
-def kernel_of_jet(
+def terms_of_jet(
     model: Model,
     moved: tuple[PyTree, ...],
     data: tuple[PyTree, Array, Array | None],
     level: int,
     blocks: Blocks | None = None,
-) -> Array:
-    """K̃^(2), (N, n), as the Taylor polynomial of K^(2) at ε = 1."""
+) -> list[Array]:
+    """C_k = [ε^k] K^(2) for k = 0, .., p − 2, each (N, n)."""
     params, X, X_test = data
     curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: level - 2])]
 
     def kernel(theta: PyTree) -> Array:
         return tangent_kernel(model, theta, X, X_test, blocks)
 
-    return sum(taylor_coefficients(kernel, curve))
+    return taylor_coefficients(kernel, curve)
 
 
 def _size(params: PyTree) -> float:

@@ -9,6 +9,7 @@ a Chen–Fliess series; the third slot of a kernel meets the latest time. The te
 p − 1 are replaced by n + n² + .. + n^{p−2} numbers.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -18,14 +19,14 @@ Kernels = dict[int, Array]
 
 
 class Pushed(NamedTuple):
-    """What a force does: the state's velocity, the predictions' (N,), and that of the neglected.
+    """What a force ρ does: the state's velocity, and the predictions' term by term.
 
-    ``neglected`` is the part of the predictions' velocity in the next power of 1/m, or None.
+    ``rates``: C_k ρ, each (N,), for k = 0, 1, .. as far as the state goes, with K̃^(2) = Σ C_k over
+    k ≤ p − 2; those beyond are neglected. A form that holds K̃^(2) alone gives K̃^(2) ρ.
     """
 
     velocity: Any
-    predictions: Array
-    neglected: Array | None
+    rates: Sequence[Array]
 
 
 def empty_words(K: Kernels, length: int) -> tuple[Array, ...]:
@@ -48,33 +49,29 @@ def push_words(words: tuple[Array, ...], force: Array, K: Kernels, level: int) -
     >>> from nthlib.truncation import signature
     >>> K = {r: jnp.ones((3,) * r) for r in (1, 2, 3, 4)}
     >>> words = signature.empty_words(K, 2)
-    >>> signature.push_words(words, jnp.ones(3), K, level=4).predictions.tolist()
-    [3.0, 3.0, 3.0]
+    >>> [rate.tolist() for rate in signature.push_words(words, jnp.ones(3), K, level=4).rates]
+    [[3.0, 3.0, 3.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     shorter = (jnp.ones((), force.dtype), *words[:-1])
     velocity = tuple(jnp.multiply.outer(force, word) for word in shorter) if words else ()
-    kernel = kernel_of_words(words, K, level)
-    beyond = sum(_term(K, k, words) for k in range(level - 1, len(words) + 1))
-    neglected = beyond @ force if len(words) > level - 2 else None
-    return Pushed(velocity, kernel @ force, neglected)
+    return Pushed(velocity, [term @ force for term in terms_of_words(words, K, len(words) + 2)])
 
 
-def kernel_of_words(words: tuple[Array, ...], K: Kernels, level: int) -> Array:
-    """K̃^(2), (N, n)."""
-    return K[2] + sum(_term(K, k, words) for k in range(1, level - 1))
-
-
-def _term(K: Kernels, k: int, words: tuple[Array, ...]) -> Array:
-    return jnp.tensordot(K[k + 2], words[k - 1], axes=k)
+def terms_of_words(words: tuple[Array, ...], K: Kernels, level: int) -> list[Array]:
+    """C_k = K_0^(k+2)(·, ·, γ1..γk) S_{γ1..γk} for k = 0, .., p − 2, each (N, n)."""
+    return [
+        K[2],
+        *(jnp.tensordot(K[k + 2], words[k - 1], axes=k) for k in range(1, level - 1)),
+    ]
 
 
 def push_tensors(tensors: tuple[Array, ...], force: Array, K: Kernels, level: int) -> Pushed:
     """∂_t K̃^(r) = K̃^(r+1) ρ for 2 ≤ r < p, as the paper writes it; K^(p) stands still."""
     chain = (*tensors, K[level])
     velocity = tuple(above @ force for above in chain[1:])
-    return Pushed(velocity, chain[0] @ force, None)
+    return Pushed(velocity, [chain[0] @ force])
 
 
-def kernel_of_tensors(tensors: tuple[Array, ...], K: Kernels, level: int) -> Array:
-    """K̃^(2), (N, n); at p = 2 the state is empty and the kernel that of the start."""
-    return tensors[0] if level > 2 else K[2]
+def kernel_of_tensors(tensors: tuple[Array, ...], K: Kernels, level: int) -> list[Array]:
+    """K̃^(2), (N, n), in one piece; at p = 2 the state is empty and the kernel that of the start."""
+    return [tensors[0] if level > 2 else K[2]]

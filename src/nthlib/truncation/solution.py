@@ -34,8 +34,12 @@ class Solution:
     ``valid_until``: the time of blow-up, or at which the solver gave up, and infinity when the last
     time was reached; later rows are NaN;
     ``smallest_eigenvalue`` (T,): that of K̃^(2) on the training points, None without it; below zero
-    the residual grows. ``steps`` and ``rejected_steps`` count the solver's work, zero for the
-    exact solution. ``error_indicator``, like ``predictions``, on request: the leading part of
+    the residual grows.
+    ``terms`` (T, p − 1): the largest entry in size of each term C_k, k = 0, .., p − 2, of
+    K̃^(2) = Σ_k C_k, where C_k collects what training slowed by ε has of order ε^k. They are what
+    :func:`nthlib.reach` takes; None without the kernel, and for p > 2 from the method "tensors",
+    which knows their sum alone. ``steps`` and ``rejected_steps`` count the solver's work, zero for
+    the exact solution. ``error_indicator``, like ``predictions``, on request: the leading part of
     network minus truncation.
     All but ``times`` end in an axis of labellings when ``y`` has one.
 
@@ -54,6 +58,7 @@ class Solution:
     steps: Array
     rejected_steps: Array
     error_indicator: Array | None = None
+    terms: Array | None = None
 
 
 class Settings(NamedTuple):
@@ -72,10 +77,13 @@ class Settings(NamedTuple):
 
 
 class Equations(NamedTuple):
-    """One form of the truncated hierarchy: what a force does to its state, and its K̃^(2)."""
+    """One form of the truncated hierarchy: what a force does to its state, and its K̃^(2).
+
+    The kernel comes as the list of its terms, or in one piece.
+    """
 
     push: Callable[[Any, Array, Any, int], Pushed]
-    kernel: Callable[[Any, Any, int], Array]
+    terms: Callable[[Any, Any, int], list[Array]]
 
 
 _LESS = "fewer times, fewer labellings or a lower level"
@@ -116,6 +124,7 @@ def frozen_solution(
         smallest_eigenvalue=jnp.broadcast_to(smallest, (len(times), *extra)),
         steps=jnp.zeros(extra, int),
         rejected_steps=jnp.zeros(extra, int),
+        terms=jnp.broadcast_to(jnp.abs(kernel).max(), (len(times), 1, *extra)),
     )
 
 
@@ -229,17 +238,22 @@ def solve(
         pushed = equations.push(own, force if basis is None else basis[1] @ force, own_data, level)
         if error is not None:
             left, right = factors
-            error = pushed.neglected + left @ (right @ bend(out_of(basis, error)[:n])[0])
-        return pushed.predictions, pushed.velocity, error
+            damped = left @ (right @ bend(out_of(basis, error)[:n])[0])
+            error = sum(pushed.rates[level - 1 :]) + damped
+        return sum(pushed.rates[: level - 1]), pushed.velocity, error
 
     def observe(state: Any, inputs: Any) -> Any:
         _, first, basis, _, own_data, _ = inputs
-        kernel = None
+        kernel = sizes = None
         if settings.with_kernel:
-            kernel = out_of(basis, equations.kernel(state[1], own_data, level))
-            kernel = kernel if basis is None else kernel @ basis[0].T
+            terms = equations.terms(state[1], own_data, level)
+            if basis is not None:
+                terms = [out_of(basis, term) @ basis[0].T for term in terms]
+            kernel = sum(terms)
+            if len(terms) == level - 1:
+                sizes = jnp.stack([jnp.abs(term).max() for term in terms])
         error = None if state[2] is None else out_of(basis, state[2])
-        return predicted(state, first, basis), kernel, error
+        return predicted(state, first, basis), kernel, error, sizes
 
     def grown(state: Any, inputs: Any) -> Array:
         labels, first, basis, *_, threshold = inputs
@@ -264,7 +278,7 @@ def solve(
         norm=largest_rms,
         show_progress=settings.show_progress,
     )
-    found, kernels, error = trajectory.observed
+    found, kernels, error, sizes = trajectory.observed
     smallest = None
     if kernels is not None:
         smallest = jax.lax.map(
@@ -279,6 +293,7 @@ def solve(
         steps=trajectory.steps,
         rejected_steps=trajectory.rejected_steps,
         error_indicator=error,
+        terms=sizes,
     )
     return solution, trajectory.stopped
 
