@@ -23,6 +23,7 @@ from nthlib.sweeps.cells import run_cells
 from nthlib.sweeps.draws import draws
 from nthlib.sweeps.fits import Estimate, Fit, estimate, power_law
 from nthlib.truncation.hierarchy import truncated_flow, truncated_hierarchy, truncations
+from nthlib.truncation.radius import reach_of_network
 from nthlib.truncation.reach import reach
 from nthlib.truncation.solution import Solution
 
@@ -48,6 +49,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "truncated_flow",
     "truncations",
     "reach",
+    "reach_of_network",
     "draws",
     "run_cells",
     "power_law",

@@ -320,6 +320,13 @@ TABLE = {
         (-jnp.ones((2, 5)), ValueError, "must not be negative"),
         (None, (TypeError, ValueError), "must"),
     ],
+    (nth.reach_of_network, "net"): [
+        *NOT_A_NETWORK,
+        (nth.FullyConnected(3, 4, 2), ValueError, "must have one hidden layer, got 2"),
+    ],
+    (nth.reach_of_network, "params"): PARAMETERS,
+    (nth.reach_of_network, "X"): INPUTS,
+    (nth.reach_of_network, "action"): LABELS,
     (nth.draws, "measure"): [
         (3, TypeError, "must be a function"),
         (lambda width: {"a": 1.0}, TypeError, r"must take \(width, key\)"),

@@ -8,6 +8,7 @@ from helpers import network, unit_rows
 import nthlib as nth
 
 NET, PARAMS = network(depth=2, width=4)
+FLAT, FLAT_PARAMS = network(depth=1, width=4)
 X = unit_rows(3, 3)
 Y = jnp.ones(3)
 TIMES = jnp.array([0.0, 1.0])
@@ -77,6 +78,7 @@ GOOD = {
         "level": 3,
     },
     nth.reach: {"terms": jnp.ones((2, 5))},
+    nth.reach_of_network: {"net": FLAT, "params": FLAT_PARAMS, "X": X, "action": Y},
     nth.draws: {"measure": measure, "widths": [2], "seeds": 2},
     nth.run_cells: {"measure": cell, "cases": [1, 2]},
     nth.power_law: {"x": [2, 4], "values": np.ones((2, 3))},

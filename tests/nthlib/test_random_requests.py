@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from good_calls import GOOD, KEY, NET, PARAMS, X, measure, model
+from good_calls import FLAT, GOOD, KEY, NET, PARAMS, X, measure, model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -187,6 +187,9 @@ ODD = {
     | SOLVER
     | {"level": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS},
     nth.reach: {"terms": TABLES},
+    nth.reach_of_network: {
+        "net": MODELS | st.just(FLAT), "params": PARAMETERS, "X": POINTS, "action": LABELS,
+    },
     nth.draws: {"measure": MEASURES, "widths": LISTS, "seeds": LISTS, "batch_size": COUNTS},
     nth.run_cells: {
         "measure": st.sampled_from([cell, None, 3, "2", b"2"]),
@@ -296,6 +299,8 @@ def _check_result(function, result, said):
     elif function is nthbook.judge:
         for verdict in result.verdicts:
             assert verdict.outcome == "invalid" or _finite((verdict.low, verdict.high))
+    elif function is nth.reach_of_network:
+        assert result > 0  # infinite for what does not move
     elif function not in (nth.FullyConnected, nth.run_cells, nth.draws):
         assert _finite(result) or "hold NaN or infinity" in said, (result, said)
 
