@@ -263,6 +263,14 @@ TABLE = {
         (dataclasses.replace(EXPANSION, kernel=NAN), ValueError, "kernel that is not finite"),
     ],
     (nth.predict_ensemble, "block"): [*WHOLE, (1, ValueError, "leave it or expansion out")],
+    (nth.truncated_hierarchy, "resum"): [
+        ("pade", ValueError, "must be one of"),
+        (True, ValueError, "must be one of"),
+    ],
+    (nth.truncated_hierarchy, "half_width"): [
+        (1.0, ValueError, 'is that of resum="strip"'),
+        (0.0, ValueError, 'is that of resum="strip"'),
+    ],
     (nth.truncated_hierarchy, "K"): KERNELS,
     (nth.truncated_hierarchy, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
     (nth.truncated_hierarchy, "times"): TIME_POINTS,
@@ -280,6 +288,14 @@ TABLE = {
     ],
     (nth.truncated_hierarchy, "rtol"): TOLERANCES,
     (nth.truncated_hierarchy, "max_steps"): STEP_COUNTS,
+    (nth.truncations, "resum"): [
+        ("pade", ValueError, "must be one of"),
+        (True, ValueError, "must be one of"),
+    ],
+    (nth.truncations, "half_width"): [
+        (1.0, ValueError, 'is that of resum="strip"'),
+        (0.0, ValueError, 'is that of resum="strip"'),
+    ],
     (nth.truncations, "K"): KERNELS,
     (nth.truncations, "y"): [*LABELS, (jnp.ones((4, 2)), ValueError, r"shape \(3, any\)")],
     (nth.truncations, "times"): TIME_POINTS,
@@ -299,6 +315,14 @@ TABLE = {
     (nth.truncations, "loss"): LOSSES,
     (nth.truncations, "rtol"): TOLERANCES,
     (nth.truncations, "max_steps"): STEP_COUNTS,
+    (nth.truncated_flow, "resum"): [
+        ("pade", ValueError, "must be one of"),
+        (True, ValueError, "must be one of"),
+    ],
+    (nth.truncated_flow, "half_width"): [
+        (1.0, ValueError, 'is that of resum="strip"'),
+        (0.0, ValueError, 'is that of resum="strip"'),
+    ],
     (nth.truncated_flow, "model"): MODELS,
     (nth.truncated_flow, "params"): PARAMETERS,
     (nth.truncated_flow, "X"): INPUTS,

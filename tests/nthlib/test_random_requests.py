@@ -85,6 +85,7 @@ LIMITS = st.sampled_from([1, 50, 10**9, 10**30]) | WHOLE
 TOLERANCES = JUNK | st.sampled_from([0.0, -1.0, 1.0, 2.0, 1e-300, 1e-400, True, "1e-8"])
 MAX_STEPS = WHOLE | st.sampled_from([1, 10**30])
 CHOICES = JUNK | st.sampled_from(["auto", "closed", "derivatives", "tensors", "implicit", "euler"])
+SUMS = JUNK | st.sampled_from(["strip", "gram"])
 FLAGS = JUNK | st.sampled_from([True, 0, 1, np.bool_(True), np.bool_(False)])
 LOSSES = JUNK | st.sampled_from(["square", "logistic", "softmax", "hinge", max, jnp.sin])
 MODELS = JUNK | st.sampled_from([NET, nth.FullyConnected(2, 4, 2), jnp.sin, len, lambda p, Z: None])
@@ -176,16 +177,19 @@ ODD = {
     nth.truncated_hierarchy: SOLVER
     | {
         "K": KERNELS, "y": LABELS | arrays(3, 2), "level": ORDERS, "method": CHOICES,
-        "solver": CHOICES, "loss": LOSSES, "indicator": FLAGS,
+        "solver": CHOICES, "loss": LOSSES, "indicator": FLAGS, "resum": SUMS, "half_width": REAL,
     },
     nth.truncations: SOLVER
     | {
         "K": KERNELS, "y": LABELS | arrays(3, 2), "levels": LISTS, "method": CHOICES,
-        "solver": CHOICES, "loss": LOSSES,
+        "solver": CHOICES, "loss": LOSSES, "resum": SUMS, "half_width": REAL,
     },
     nth.truncated_flow: TRAINING
     | SOLVER
-    | {"level": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS},
+    | {
+        "level": ORDERS, "X_test": POINTS, "indicator": FLAGS, "memory_limit": LIMITS,
+        "resum": SUMS, "half_width": REAL,
+    },
     nth.reach: {"terms": TABLES},
     nth.reach_of_network: {
         "net": MODELS | st.just(FLAT), "params": PARAMETERS, "X": POINTS, "action": LABELS,

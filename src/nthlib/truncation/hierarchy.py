@@ -22,6 +22,7 @@ from nthlib.spelling import spelled
 from nthlib.truncation import jet, signature
 from nthlib.truncation.solution import (
     Equations,
+    Resummation,
     Settings,
     Solution,
     check_room,
@@ -52,6 +53,8 @@ def truncated_hierarchy(
     solver: Literal["auto", "explicit", "implicit"] = "auto",
     loss: losses.Loss = "square",
     indicator: bool = False,
+    resum: Literal["strip"] | None = None,
+    half_width: float | None = None,
     rtol: float = 1e-8,
     max_steps: int = 10_000,
 ) -> Solution:
@@ -81,6 +84,13 @@ def truncated_hierarchy(
             vectors (C,) when there are C outputs.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, which
             takes the kernels to order p + 2 for even p, p + 1 for odd p.
+        resum: "strip" sums the series of K̃^(2) along a strip, by weights on its terms that depend
+            on the integrated residual alone: from the same state at the same cost, and even levels
+            keep their power of m. The series diverges once :func:`nthlib.reach` falls below one;
+            its sum along a strip that is narrow enough does not. Needs the signature.
+        half_width: of that strip, as the action, the largest |∫ ∂ℓ/∂f dt|, at which training at
+            imaginary speed meets its first singularity; infinite, it changes nothing. None takes
+            0.8 of the reach on a straight path along the first residual.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up.
 
@@ -107,13 +117,15 @@ def truncated_hierarchy(
     >>> nth.truncated_hierarchy(K, jnp.ones(3), jnp.array([0.0, 1.0])).predictions.shape
     (2, 3)
     """
-    given = _given(K, y, times, level, method, solver, loss, rtol, max_steps, indicator)
-    settings, K, y, times, definite = given
+    given = _given(
+        K, y, times, level, method, solver, loss, rtol, max_steps, indicator, resum, half_width
+    )
+    settings, K, y, times, definite, width = given
     if settings.level == 2 and loss == "square" and not indicator:
         n = K[2].shape[1] // (settings.outputs or 1)
         frozen = frozen_solution(K, y, times, n, settings.rounding)
         return with_output_axes(frozen, settings.outputs)
-    traced = checks.is_traced(K, y, times)
+    traced = checks.is_traced(K, y, times, width)
     settings = _with_solver(given, method, solver)._replace(
         show_progress=not traced and y.ndim == 1
     )
@@ -122,7 +134,7 @@ def truncated_hierarchy(
     )
     if traced:
         K, y, times = undifferentiated("truncated_hierarchy", (K, y, times))
-    return run(solve, settings, K, y, times, started_definite=definite)
+    return run(solve, settings, K, y, times, width, started_definite=definite)
 
 
 @spelled
@@ -135,6 +147,8 @@ def truncations(
     method: Method = "auto",
     solver: Literal["auto", "explicit", "implicit"] = "auto",
     loss: losses.Loss = "square",
+    resum: Literal["strip"] | None = None,
+    half_width: float | None = None,
     rtol: float = 1e-8,
     max_steps: int = 10_000,
 ) -> Solution:
@@ -153,6 +167,9 @@ def truncations(
         method: as for :func:`truncated_hierarchy`.
         solver: as for :func:`truncated_hierarchy`; one for all levels.
         loss: as for :func:`truncated_hierarchy`.
+        resum: as for :func:`truncated_hierarchy`.
+        half_width: as for :func:`truncated_hierarchy`; one for all levels, or None, which each
+            estimates for itself.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up.
 
@@ -177,10 +194,12 @@ def truncations(
     (3, 2, 3)
     """
     levels, highest = _checked_levels(levels, K)
-    given = _given(K, y, times, highest, method, solver, loss, rtol, max_steps)
+    given = _given(
+        K, y, times, highest, method, solver, loss, rtol, max_steps, False, resum, half_width
+    )
     settings = _with_solver(given, method, solver, runs=len(levels))
     solve = compiled(_solve_levels, settings, method == "tensors", sketch=_sketched(_solve_levels))
-    arguments = (given.K, given.y, given.times, levels)
+    arguments = (given.K, given.y, given.times, levels, given.half_width)
     if checks.is_traced(arguments):
         arguments = undifferentiated("truncations", arguments)
     return run(solve, settings, *arguments, levels=levels, started_definite=given.definite)
@@ -199,6 +218,8 @@ def truncated_flow(
     order: int = 2,
     loss: losses.Loss = "square",
     indicator: bool = False,
+    resum: Literal["strip", "gram"] | None = None,
+    half_width: float | None = None,
     rtol: float = 1e-8,
     max_steps: int = 10_000,
     memory_limit: int | None = None,
@@ -227,6 +248,12 @@ def truncated_flow(
             vectors (C,) when there are C outputs.
         indicator: also estimate the error by the neglected terms of the next power of 1/m, at
             the cost of a run of level p + 2 for even p, p + 1 for odd p.
+        resum: "strip" sums the series of K̃^(2) along a strip, as in :func:`truncated_hierarchy`.
+            "gram" takes K̃^(2) = J Jᵀ with the Taylor polynomial J of degree p − 2 of the Jacobian:
+            positive semi-definite, so that the training loss of a convex ℓ never grows and there
+            is no blow-up at any level; of the same order in m, but with the reach of the series.
+            (Padé approximants of the series have spurious poles, on which a solver stops.)
+        half_width: of the strip, as in :func:`truncated_hierarchy`.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up.
         memory_limit: bytes the request may need, half of the machine's memory by default;
@@ -263,18 +290,20 @@ def truncated_flow(
     rtol, max_steps = solver_settings(rtol, max_steps)
     data = training_data(model, params, X, y, X_test, loss)
     times = checks.time_points(times, data.y.dtype)
+    form, width = _checked_sum(resum, half_width, ("strip", "gram"), level, times.dtype)
     length = _length(level, indicator=checks.flag("indicator", indicator))
+    _refuse_indicator(form, indicator=indicator)
     sized = (model, data.params, data.X, data.X_test, data.outputs, len(times))
     tile, blocks = jet.room(*sized, level, length, memory_limit, order)
     warn_of_coinciding(data.X)
-    traced = checks.is_traced(data, times)
+    traced = checks.is_traced(data, times, width)
     rounding = float(jnp.finfo(data.y.dtype).eps)
     settings = Settings(
         level, loss, rtol, max_steps, indicator, "explicit", not traced, data.outputs, rounding,
-        order == 2,
+        order == 2, form,
     )  # fmt: skip
     solve = compiled(_solve_jet, settings, model, tile, blocks, sketch=_sketched(_solve_jet))
-    arguments = (data.params, data.X, data.y, times, data.X_test)
+    arguments = (data.params, data.X, data.y, times, data.X_test, width)
     if traced:
         arguments = undifferentiated("truncated_flow", arguments)
     return run(solve, settings, *arguments)
@@ -288,6 +317,7 @@ class _Given(NamedTuple):
     y: Array
     times: Array
     definite: bool
+    half_width: Array | None
 
 
 def _given(
@@ -300,7 +330,9 @@ def _given(
     loss: losses.Loss,
     rtol: Any,
     max_steps: Any,
-    indicator: Any = False,
+    indicator: Any,
+    resum: Any,
+    half_width: Any,
 ) -> _Given:
     level, K, outputs, rounding = _checked_kernels(K, level)
     checks.one_of("method", method, ("auto", "signature", "tensors"))
@@ -311,21 +343,58 @@ def _given(
         raise ValueError('indicator needs the method "signature", got "tensors"')
     if indicator and words + 2 not in K:
         raise ValueError(f"indicator at level {level} needs K to order {words + 2}, got {max(K)}")
+    resum, half_width = _checked_sum(resum, half_width, ("strip",), level, K[2].dtype)
+    _refuse_indicator(resum, indicator=indicator)
+    if resum and method == "tensors":
+        raise ValueError('resum needs the method "signature", got "tensors"')
     definite = _is_semidefinite(K[2], rounding)
     y = _checked_labels(y, K[2].shape[1], outputs, loss).astype(K[2].dtype)
     times = checks.time_points(times, K[2].dtype)
     settings = Settings(
-        level, loss, rtol, max_steps, indicator, "explicit", False, outputs, rounding
+        level, loss, rtol, max_steps, indicator, "explicit", False, outputs, rounding, resum=resum
     )
     K = {r: K[r] for r in range(1, max(level, words + 2) + 1)}
-    return _Given(settings, K, y, times, definite)
+    return _Given(settings, K, y, times, definite, half_width)
+
+
+def _checked_sum(
+    resum: Any, half_width: Any, choices: tuple[str, ...], level: int, dtype: Any
+) -> tuple[Resummation, Array | None]:
+    """How the series is summed, and the strip's half-width; at level 2 there is one term alone."""
+    if resum is not None:
+        checks.one_of("resum", resum, choices)
+    if half_width is not None:
+        if resum != "strip":
+            raise ValueError('half_width is that of resum="strip", and resum is not')
+        half_width = _checked_width(half_width, dtype)
+    return (resum, half_width) if level > 2 else (None, None)
+
+
+def _checked_width(half_width: Any, dtype: Any) -> Array:
+    if checks.axes(half_width) == 0 and hasattr(half_width, "dtype"):
+        found = checks.floating_array("half_width", half_width, (), finite=False)
+        if checks.is_traced(found):
+            return found.astype(dtype)
+        half_width = float(found)
+    width = checks.real_number("half_width", half_width)
+    if not width > 0:
+        raise ValueError(f"half_width must be above 0, got {width}")
+    # What the type cannot hold would be zero, and no division by it.
+    return jnp.asarray(max(width, float(jnp.finfo(dtype).tiny)), dtype)
+
+
+def _refuse_indicator(resum: Resummation, *, indicator: bool) -> None:
+    if resum and indicator:
+        raise ValueError(
+            "indicator is that of the plain series, its first neglected terms: leave out resum"
+        )
 
 
 def _with_solver(
     given: _Given, method: Method, solver: Literal["auto", "explicit", "implicit"], runs: int = 1
 ) -> Settings:
     """The settings with their solver; raises where so many runs would not fit."""
-    settings, K, y, times, _ = given
+    settings, K, y, times, *_ = given
     rows, n = K[2].shape
     size = sum(rows * n ** (r - 1) for r in range(1, settings.level))
     if method != "tensors":
@@ -435,7 +504,13 @@ def _largest_rate(kernel: Array, outputs: int | None) -> float:
 
 
 def _solve_from_kernels(
-    settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array
+    settings: Settings,
+    tensors: bool,
+    K: dict[int, Array],
+    y: Array,
+    times: Array,
+    half_width: Array | None,
+    degree: int | Array | None = None,
 ) -> tuple[Solution, Array]:
     length = _length(settings.level, indicator=settings.indicator)
     K, vectors, forces = in_eigenvectors(K, settings.rounding)
@@ -448,7 +523,9 @@ def _solve_from_kernels(
 
     def one(labels: Array) -> tuple[Solution, Array]:
         basis, damping = (vectors, forces), (K[2], forces)
-        return solve(settings, equations, start, K[1], damping, labels, times, K, basis)
+        return solve(
+            settings, equations, start, K[1], damping, labels, times, K, basis, half_width, degree
+        )
 
     if y.ndim == 1:
         return one(y)
@@ -457,11 +534,17 @@ def _solve_from_kernels(
 
 
 def _solve_levels(
-    settings: Settings, tensors: bool, K: dict[int, Array], y: Array, times: Array, levels: Array
+    settings: Settings,
+    tensors: bool,
+    K: dict[int, Array],
+    y: Array,
+    times: Array,
+    levels: Array,
+    half_width: Array | None,
 ) -> tuple[Solution, Array]:
     def one(level: Array) -> tuple[Solution, Array]:
         cut = {r: jnp.where(r <= level, kernel, 0) if r > 2 else kernel for r, kernel in K.items()}
-        return _solve_from_kernels(settings, tensors, cut, y, times)
+        return _solve_from_kernels(settings, tensors, cut, y, times, half_width, level - 2)
 
     return jax.vmap(one)(levels)
 
@@ -476,12 +559,14 @@ def _solve_jet(
     y: Array,
     times: Array,
     X_test: Array | None,
+    half_width: Array | None,
 ) -> tuple[Solution, Array]:
     length = _length(settings.level, indicator=settings.indicator)
-    equations = Equations(
-        functools.partial(jet.push_jet, model, tile),
-        functools.partial(jet.terms_of_jet, model, blocks=blocks),
-    )
+    terms = functools.partial(jet.terms_of_jet, model, blocks=blocks)
+    equations = Equations(functools.partial(jet.push_jet, model, tile), terms)
+    if settings.resum == "gram":
+        gram = functools.partial(jet.kernel_of_gram, model, tile)
+        equations = Equations(functools.partial(jet.push_gram, model, tile), terms, gram)
     everything = X if X_test is None else jnp.concatenate([X, X_test])
     damping = None
     if settings.indicator:
@@ -491,7 +576,7 @@ def _solve_jet(
     start = jet.start_of_jet(params, length)
     data = (params, X, X_test)
     predictions = flat_outputs(model, params, everything)
-    return solve(settings, equations, start, predictions, damping, y, times, data)
+    return solve(settings, equations, start, predictions, damping, y, times, data, None, half_width)
 
 
 def _sketched(solve: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ The hierarchy cut at level p is the Taylor polynomial of degree p − 2 of K^(2)
 θ(ε) = θ_0 + Σ_k ε^k ξ_k, on which training is slowed by ε. No kernel of higher order is formed.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
+from nthlib.compilation import shape_of
 from nthlib.finite.blocks import Blocks, parameter_count
 from nthlib.finite.kernels import kernels_of, room_of_kernels
 from nthlib.memory import bytes_allowed, check_memory
@@ -186,6 +188,59 @@ def terms_of_jet(
         return tangent_kernel(model, theta, X, X_test, blocks)
 
     return taylor_coefficients(kernel, curve)
+
+
+def push_gram(
+    model: Model,
+    tile: int | None,
+    moved: tuple[PyTree, ...],
+    force: Array,
+    data: tuple[PyTree, Array, Array | None],
+    level: int,
+) -> Pushed:
+    """As :func:`push_jet` with K̃ = J_D J_Dᵀ, J_D = Σ_{k ≤ D} [ε^k] ∇f and D = p − 2.
+
+    >>> import jax.numpy as jnp
+    >>> from nthlib.truncation import jet
+    >>> theta, X = jnp.ones(2), jnp.eye(2)
+    >>> data, moved = (theta, X, None), (jnp.ones(2),)
+    >>> pushed = jet.push_gram(lambda t, X: X @ t**2, None, moved, jnp.ones(2), data, 3)
+    >>> [round(float(rate), 6) for rate in pushed.rates[0]]  # J = 2 (1 + ξ/√2), and squared
+    [11.656854, 11.656854]
+    """
+    params, X, X_test = data
+    model = model if tile is None else in_tiles(model, tile)
+    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
+    everything = X if X_test is None else jnp.concatenate([X, X_test])
+
+    def backward(theta: PyTree) -> PyTree:
+        return jax.vjp(lambda parameters: flat_outputs(model, parameters, X), theta)[1](force)[0]
+
+    directions = taylor_coefficients(backward, curve)
+    total = jax.tree.map(lambda *parts: sum(parts), *directions)
+
+    def forward(theta: PyTree) -> Array:
+        outputs = functools.partial(flat_outputs, model, X=everything)
+        return jax.jvp(outputs, (theta,), (total,))[1]
+
+    velocity = tuple(_scaled(direction, _size(params)) for direction in directions[:-1])
+    return Pushed(velocity, [sum(taylor_coefficients(forward, curve))])
+
+
+def kernel_of_gram(
+    model: Model,
+    tile: int | None,
+    moved: tuple[PyTree, ...],
+    data: tuple[PyTree, Array, Array | None],
+    level: int,
+) -> Array:
+    """J_D J_Dᵀ, (N, n), column by column."""
+    size = shape_of(functools.partial(flat_outputs, model), *data[:2]).size
+    columns = jax.lax.map(
+        lambda force: push_gram(model, tile, moved, force, data, level).rates[0],
+        jnp.eye(size, dtype=data[1].dtype),
+    )
+    return columns.T
 
 
 def _size(params: PyTree) -> float:

@@ -62,12 +62,12 @@ def reach(terms: Float[Array, "T orders *labellings"]) -> Float[Array, "T *label
     if not checks.is_traced(terms) and (np.asarray(terms) < 0).any():
         raise ValueError("terms must not be negative: they are sizes")
     first, last = terms[:, 0], terms.shape[1] - 1
-    roots = [_root(first, terms[:, k], k) for k in (last - 1, last)]
+    roots = [root_of_term(first, terms[:, k], k) for k in (last - 1, last)]
     return jnp.minimum(*roots)
 
 
-def _root(first: Array, later: Array, k: int) -> Array:
+def root_of_term(first: Array, later: Array, k: int | Array) -> Array:
     """(e^{−2} t_0 / t_k)^{1/k}, infinite where t_k is zero; no quotient overflows on the way."""
     vanishes = later == 0
     logarithm = jnp.log(first) - jnp.log(jnp.where(vanishes, 1.0, later))
-    return jnp.where(vanishes, jnp.inf, jnp.exp((_LOG_SHARE + logarithm) / k))
+    return jnp.where(vanishes, jnp.inf, jnp.exp((_LOG_SHARE + logarithm) / jnp.maximum(k, 1)))

@@ -1,9 +1,9 @@
 """The truncated dynamics in whatever form: its solution, its integration, its honest end."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,11 @@ from nthlib.dynamics.frozen import eigendecomposition, frozen_predictions, zero_
 from nthlib.dynamics.integrate import Solver, integrate, largest_rms
 from nthlib.memory import check_memory
 from nthlib.outputs import split_axes
+from nthlib.truncation.reach import reach
+from nthlib.truncation.resum import half_width_of, straight, strip_weights
 from nthlib.truncation.signature import Pushed
+
+Resummation = Literal["strip", "gram"] | None
 
 # A residual this many times the initial one is on its way to infinity: near a pole it grows like
 # a power of the time that is left, which is then a fraction of a thousandth.
@@ -74,16 +78,19 @@ class Settings(NamedTuple):
     outputs: int | None
     rounding: float
     with_kernel: bool = True
+    resum: Resummation = None
 
 
 class Equations(NamedTuple):
     """One form of the truncated hierarchy: what a force does to its state, and its K̃^(2).
 
-    The kernel comes as the list of its terms, or in one piece.
+    The kernel comes as the list of its terms, or in one piece; ``kernel`` gives it where it is not
+    their sum.
     """
 
     push: Callable[[Any, Array, Any, int], Pushed]
     terms: Callable[[Any, Any, int], list[Array]]
+    kernel: Callable[[Any, Any, int], Array] | None = None
 
 
 _LESS = "fewer times, fewer labellings or a lower level"
@@ -173,8 +180,8 @@ def _warn(
         checks.warn(
             f"the hierarchy truncated at level {settings.level} blows up at t = "
             f"{until[stopped].min():.6g}: later rows are NaN. A truncation is a polynomial in the "
-            "residual's history and may leave the network in finite time; take a higher even "
-            "level, a wider network or a shorter time"
+            f"residual's history and may leave the network in finite time; "
+            + _way_out(solution, settings)
         )
     gave_up = np.isfinite(until) & ~stopped
     if gave_up.any():
@@ -201,6 +208,21 @@ def _warn(
         )
 
 
+def _way_out(solution: Solution, settings: Settings) -> str:
+    """What to do about a blow-up, from the reach at the last row before the first of them."""
+    others = "a wider network or a shorter time"
+    if settings.resum == "strip":
+        return f"take a smaller half_width, {others}"
+    if settings.level < 6 or solution.terms is None:
+        return f'take resum="strip", level 6, whose terms tell nthlib.reach, {others}'
+    found = np.asarray(reach(jnp.asarray(solution.terms)[:, : settings.level - 1]))
+    found = found.reshape(len(found), -1)[:, np.argmin(np.asarray(solution.valid_until))]
+    row = int(np.flatnonzero(~np.isnan(found))[-1])
+    where = f"the reach is {found[row]:.2g} at t = {float(solution.times[row]):.6g} and falls: "
+    where = where if np.isfinite(found[row]) else ""
+    return f'{where}stop raising the level, or take resum="strip", {others}'
+
+
 def solve(
     settings: Settings,
     equations: Equations,
@@ -211,15 +233,21 @@ def solve(
     times: Array,
     data: Any,
     basis: tuple[Array, Array] | None = None,
+    half_width: Array | None = None,
+    degree: int | Array | None = None,
 ) -> tuple[Solution, Array]:
-    """State: predictions, the form's own, and the estimated error, which K_0^(2) damps.
+    """State: predictions, the form's own, the estimated error, and the integrated force.
 
     To leading order the error obeys ∂_t δ = −(1/n) K_0^(2) (∂²ℓ/∂f²) δ + neglected terms, with
-    K_0^(2) as the two factors in ``damping``. The equations may be in an orthonormal basis of the
-    training points: its vectors, and the matrix that takes a force into it. Then so is the state.
+    K_0^(2), which damps it, as the two factors in ``damping``. The equations may be in an
+    orthonormal basis of the training points: its vectors, and the matrix that takes a force into
+    it. Then so is the state. The integrated force is there for resum="strip", whose ``half_width``
+    is estimated when it is None; ``degree`` is p − 2 where that is not the highest of ``settings``.
     """
     residual, level = losses.driving_residual(settings.loss, settings.outputs), settings.level
     n, samples = len(y), len(y) // (settings.outputs or 1)
+    strip = settings.resum == "strip"
+    degree = level - 2 if degree is None else degree
 
     def out_of(basis: Any, values: Array) -> Array:
         return values if basis is None else _on_training_rows(basis[0], values)
@@ -230,33 +258,47 @@ def solve(
         # What stands still in the basis does so to the last digit in the predictions.
         return first + out_of(basis, state[0] - _on_training_rows(basis[0].T, first))
 
+    def summed(terms: Sequence[Array], integrated: Array, half_width: Array) -> Array:
+        if not strip:
+            total: Array = sum(terms[1:], terms[0])
+            return total
+        action = samples * jnp.abs(integrated).max()
+        weights = strip_weights(action, half_width, degree, level - 2)
+        return jnp.tensordot(weights, jnp.stack(terms), axes=1)
+
+    def pushed_by(force: Array, own: Any, basis: Any, own_data: Any) -> Pushed:
+        return equations.push(own, force if basis is None else basis[1] @ force, own_data, level)
+
     def velocity(state: Any, inputs: Any) -> Any:
-        _, own, error = state
-        labels, first, basis, factors, own_data, _ = inputs
+        _, own, error, integrated = state
+        labels, first, basis, factors, own_data, _, half_width = inputs
         f = predicted(state, first, basis)
         force, bend = jax.vjp(lambda values: -residual(values, labels) / samples, f[:n])
-        pushed = equations.push(own, force if basis is None else basis[1] @ force, own_data, level)
+        pushed = pushed_by(force, own, basis, own_data)
         if error is not None:
             left, right = factors
             damped = left @ (right @ bend(out_of(basis, error)[:n])[0])
             error = sum(pushed.rates[level - 1 :]) + damped
-        return sum(pushed.rates[: level - 1]), pushed.velocity, error
+        rate = summed(pushed.rates[: level - 1], integrated, half_width)
+        return rate, pushed.velocity, error, force if strip else None
 
     def observe(state: Any, inputs: Any) -> Any:
-        _, first, basis, _, own_data, _ = inputs
+        _, first, basis, _, own_data, _, half_width = inputs
         kernel = sizes = None
         if settings.with_kernel:
             terms = equations.terms(state[1], own_data, level)
             if basis is not None:
                 terms = [out_of(basis, term) @ basis[0].T for term in terms]
-            kernel = sum(terms)
+            kernel = summed(terms, state[3], half_width)
+            if equations.kernel is not None:
+                kernel = equations.kernel(state[1], own_data, level)
             if len(terms) == level - 1:
                 sizes = jnp.stack([jnp.abs(term).max() for term in terms])
         error = None if state[2] is None else out_of(basis, state[2])
         return predicted(state, first, basis), kernel, error, sizes
 
     def grown(state: Any, inputs: Any) -> Array:
-        labels, first, basis, *_, threshold = inputs
+        labels, first, basis, _, _, threshold, _ = inputs
         return jnp.abs(residual(predicted(state, first, basis)[:n], labels)).max() > threshold
 
     initial = jnp.abs(residual(predictions[:n], y)).max()
@@ -264,18 +306,33 @@ def solve(
     coordinates = predictions
     if basis is not None:
         coordinates = _on_training_rows(basis[0].T, predictions)
+    if strip and half_width is None:
+        force = -residual(predictions[:n], y) / samples / jnp.where(initial > 0, initial, 1)
+        half_width = _estimated_half_width(
+            lambda own: pushed_by(force, own, basis, data),
+            start,
+            lambda rate: jnp.abs(out_of(basis, rate)[:n]).max(),
+            degree,
+        )
+    own_state = (
+        coordinates,
+        start,
+        jnp.zeros_like(predictions) if settings.indicator else None,
+        jnp.zeros_like(y) if strip else None,
+    )
     trajectory = integrate(
         velocity,
-        (coordinates, start, jnp.zeros_like(predictions) if settings.indicator else None),
+        own_state,
         times,
-        (y, predictions, basis, damping, data, threshold),
+        (y, predictions, basis, damping, data, threshold, half_width),
         observe,
         rtol=settings.rtol,
         atol=settings.rtol,
         max_steps=settings.max_steps,
         stop=grown,
         solver=settings.solver,
-        norm=largest_rms,
+        # What is integrated beside follows the predictions: it does not change the steps.
+        norm=(lambda leaves: largest_rms(leaves[:-1])) if strip else largest_rms,
         show_progress=settings.show_progress,
     )
     found, kernels, error, sizes = trajectory.observed
@@ -296,6 +353,14 @@ def solve(
         terms=sizes,
     )
     return solution, trajectory.stopped
+
+
+def _estimated_half_width(
+    pushed: Callable[[Any], Pushed], start: Any, size: Callable[[Array], Array], degree: int | Array
+) -> Array:
+    """From the terms C_k ρ at the end of a straight path of action one, along the first force."""
+    own = straight(lambda own: pushed(own).velocity, start, len(start))
+    return half_width_of(jnp.stack([size(rate) for rate in pushed(own).rates]), degree)
 
 
 def _on_training_rows(matrix: Array, values: Array) -> Array:
