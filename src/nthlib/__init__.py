@@ -11,6 +11,7 @@ from nthlib.doubling import antisymmetric
 from nthlib.dynamics.descent import gradient_descent
 from nthlib.dynamics.ensemble import EnsemblePrediction, predict_ensemble
 from nthlib.dynamics.flow import Flow, gradient_flow
+from nthlib.dynamics.taylorised import taylorised_flow
 from nthlib.finite.kernels import kernels, layer_kernels
 from nthlib.finite.ntk import ntk, ntk_operator
 from nthlib.idle import subnetwork
@@ -44,6 +45,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "width_expansion",
     "gradient_flow",
     "gradient_descent",
+    "taylorised_flow",
     "predict_ensemble",
     "truncated_hierarchy",
     "truncated_flow",

@@ -170,6 +170,7 @@ ODD = {
     nth.gradient_flow: TRAINING | SOLVER | {"X_test": POINTS, "order": ORDERS},
     nth.gradient_descent: TRAINING
     | {"step": REAL, "steps": STEPS, "batch": COUNTS, "key": KEYS, "order": ORDERS},
+    nth.taylorised_flow: TRAINING | SOLVER | {"X_test": POINTS, "degree": ORDERS},
     nth.predict_ensemble: {
         "net": MODELS, "X": POINTS, "y": LABELS, "times": TIMES, "centred": FLAGS,
         "expansion": JUNK, "block": COUNTS,
