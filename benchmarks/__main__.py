@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import checks, ensembles, expansion, first, kernels, room, truncation
+from benchmarks import checks, ensembles, expansion, first, kernels, reach, room, truncation
 from benchmarks.timing import save
 
 
@@ -50,6 +50,7 @@ SUITES = (
     ("room", room.run, room.line),
     ("ensembles", ensembles.run, ensembles.line),
     ("expansion", expansion.run, expansion.line),
+    ("reach", reach.run, reach.line),
 )
 
 

@@ -1,0 +1,92 @@
+"""What the strip adds to a right-hand side, and what every level of ``truncated_flow`` takes.
+
+Both runs of a pair take the same steps, since an infinitely wide strip changes no number: their
+seconds compare one right-hand side. The levels run in a process each, which compiles:
+``python -m benchmarks.reach LEVEL``.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import nthlib as nth
+from benchmarks.timing import medians
+
+# Samples, width, depth, level.
+PAIRS = ((4, 256, 1, 6), (48, 256, 2, 4))
+LEVELS = range(2, 13, 2)
+WIDTH, SECONDS = 256, 900
+
+
+def run(repeats: int = 5) -> list[dict[str, Any]]:
+    """Rows of both kinds, told apart by ``kind``."""
+    return [_pair(*case, repeats) for case in PAIRS] + [_level(level) for level in LEVELS]
+
+
+def _task(n: int, m: int, depth: int, horizon: float) -> dict[str, Any]:
+    net = nth.FullyConnected(n, m, depth)
+    params, X = net.init(jax.random.key(0)), jnp.eye(n)
+    signs = jnp.where(jnp.arange(n) % 2 == 0, 1.0, -1.0)
+    y, times = net(params, X) - 2 * signs, jnp.array([0.0, horizon])
+    return {"model": net, "params": params, "X": X, "y": y, "times": times}
+
+
+def _pair(n: int, m: int, depth: int, level: int, repeats: int) -> dict[str, Any]:
+    """Predictions alone, to a tight tolerance, so that the right-hand sides are what is timed."""
+    task = _task(n, m, depth, 20.0)
+
+    def solve(**options: Any) -> nth.Solution:
+        return nth.truncated_flow(**task, level=level, order=1, rtol=1e-12, **options)
+
+    wide: dict[str, Any] = {"resum": "strip", "half_width": jnp.inf}
+    calls: dict[str, Callable[[], Any]] = {
+        "plain": lambda: solve().predictions,
+        "strip": lambda: solve(**wide).predictions,
+    }
+    seconds = medians(calls, repeats)
+    steps = {int(solve().steps), int(solve(**wide).steps)}
+    return {
+        "kind": "pair", "n": n, "m": m, "H": depth, "level": level, "seconds": seconds,
+        "steps": sorted(steps), "strip_over_plain": seconds["strip"] / seconds["plain"],
+    }  # fmt: skip
+
+
+def _level(level: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.reach", str(level)]
+    row = {"kind": "level", "n": 4, "m": WIDTH, "H": 1, "level": level, "limit": SECONDS}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return row
+    return row | json.loads(done.stdout.splitlines()[-1])
+
+
+def _child(level: int) -> None:
+    jax.config.update("jax_enable_x64", True)
+    task, seconds = _task(4, WIDTH, 1, 20.0), []
+    for _ in range(2):
+        start = time.perf_counter()
+        jax.block_until_ready(nth.truncated_flow(**task, level=level, order=1).predictions)
+        seconds.append(time.perf_counter() - start)
+    print(json.dumps(dict(zip(("first", "second"), seconds, strict=True))))
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row for the terminal."""
+    size = f"n={row['n']} m={row['m']} H={row['H']} p={row['level']}"
+    if row["kind"] == "pair":
+        ratio = row["strip_over_plain"]
+        return f"{size}: a right-hand side with the strip over one without {ratio:.2f}"
+    if "first" not in row:
+        return f"{size}: not compiled within {row['limit']} s"
+    return f"{size}: first call {row['first']:.1f} s, second {row['second']:.3f} s"
+
+
+if __name__ == "__main__":
+    _child(int(sys.argv[1]))
