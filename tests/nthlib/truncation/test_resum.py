@@ -302,6 +302,30 @@ def test_no_level_of_the_strip_blows_up():
     assert (lost[None][2:] > 24 / 3).all(), lost
 
 
+@pytest.mark.slow
+def test_the_strip_keeps_the_power_of_the_width_at_even_levels():
+    points, signs = jnp.eye(4), jnp.array([1.0, -1.0, 1.0, -1.0])
+    times, widths, errors = jnp.array([0.0, 2.0, 4.0]), (256, 1024, 4096), []
+    solve = jax.jit(
+        lambda K, y: (
+            nth.truncations(
+                K, y, times, [2, 4, 6], resum="strip", rtol=1e-11, solver="explicit"
+            ).predictions
+        )
+    )
+    for width in widths:
+        net, found = nth.FullyConnected(4, width, 1, sigma_a=0.5), []
+        for seed in range(6):
+            params = net.init(jax.random.key(seed))
+            K = nth.kernels(net, params, points, 6)
+            y = K[1] - 3 * signs
+            flow = nth.gradient_flow(net, params, points, y, times, order=1, rtol=1e-11)
+            found.append(np.abs(solve(K, y) - flow.predictions).max(axis=(1, 2)))
+        errors.append(np.sqrt(np.mean(np.square(found), axis=0)))
+    slopes = np.polyfit(np.log(widths), np.log(errors), 1)[0]
+    np.testing.assert_allclose(slopes, [-1, -2, -3], rtol=0, atol=0.15)
+
+
 @pytest.mark.bad_input
 def test_what_cannot_be_summed_is_refused_by_name():
     net, params, K = case()
