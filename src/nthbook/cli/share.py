@@ -1,14 +1,20 @@
 """The commands that hand the book on: a server for this machine, notebooks in a folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from nthbook.book import Book
+from nthbook.book import Book, UsageError
 from nthbook.cli.help import BookCommand
 from nthbook.cli.options import repository_option
 from nthbook.parameters import PROFILES
 from nthbook.share.repository import Repository
+
+if TYPE_CHECKING:
+    from nthbook.course.export import Piece
+
+_PIECES: tuple["Piece", ...] = ("slides", "handouts", "key")
 
 
 @click.command(cls=BookCommand, examples=(("nth serve --port 8080", "Ctrl-C ends it"),))
@@ -32,6 +38,7 @@ def serve(port: int) -> None:
         ("nth export notebooks", "every chapter as it was last run"),
         ("nth export handout --student", "without solutions, with empty cells for answers"),
         ("nth export small --profile smoke", "with values that run in a minute"),
+        ("nth export course --slides --handouts --key", "to teach from; no notebooks"),
     ),
 )
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
@@ -44,20 +51,55 @@ def serve(port: int) -> None:
     help="Write the values of this profile into the parameters cells, and no outputs.",
 )
 @repository_option
-@click.option("--force", is_flag=True, help="Overwrite notebooks that stand in DIR.")
+@click.option("--slides", is_flag=True, help="Write slides of each chapter instead.")
+@click.option("--handouts", is_flag=True, help="Write a page of A4 for each chapter instead.")
+@click.option("--key", is_flag=True, help="Write the exercises with their solutions instead.")
+@click.option(
+    "--pdf", "printed", is_flag=True, help="Print slides, handouts or key too (needs Chromium)."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that stand in DIR.")
 def export(
-    folder: Path, student: bool, profile: str | None, repository: Repository | None, force: bool
-) -> None:
+    folder: Path,
+    student: bool,
+    profile: str | None,
+    repository: Repository | None,
+    printed: bool,
+    force: bool,
+    **wanted: bool,
+) -> int:
     """Write the chapters to DIR as notebooks, with all that they need to run elsewhere.
 
     They are executed where they have run. Beside them lies the wheel of nthlib, which a
-    notebook's first cell installs where it is missing.
+    notebook's first cell installs where it is missing. Slides, handouts and the key are made
+    from the same chapters; each file is complete in itself and opens without a network.
     """
+    kinds = [piece for piece in _PIECES if wanted[piece]]
+    if printed and not kinds:
+        raise UsageError("--pdf prints what is written with --slides, --handouts or --key")
+    if kinds:
+        if student or profile:
+            name = "--student" if student else "--profile"
+            raise UsageError(f"{name} is for notebooks, and does not go with --{kinds[0]}")
+        return _export_course(folder, kinds, printed, force)
     from nthbook.share.notebooks import Edition, export_notebooks
 
     edition = Edition(student=student, profile=profile, repository=repository)
     for line in export_notebooks(Book.find(), folder, edition, force=force):
         click.echo(line)
+    return 0
+
+
+def _export_course(folder: Path, kinds: list["Piece"], printed: bool, force: bool) -> int:
+    from nthbook.course.export import export_course
+    from nthbook.share.pdf import PrintError
+
+    try:
+        for line in export_course(Book.find(), folder, kinds, pdf=printed, force=force):
+            click.echo(line)
+    except PrintError as error:
+        click.echo(f"nth: {error}", err=True)
+        return 1
+    return 0
 
 
 @click.command(

