@@ -6,7 +6,6 @@ import pytest
 from pypdf import PdfReader
 
 from nthbook.book import UsageError
-from nthbook.course.export import export_course
 from nthbook.course.handouts import chapter_handout
 from nthbook.course.lesson import lessons
 from nthbook.course.slides import chapter_slides
@@ -121,11 +120,3 @@ def test_a_formula_that_cannot_be_read_is_named(small_book, lesson):
     (broken,) = lessons(small_book)
     with pytest.raises(UsageError, match=r"\\undefined"):
         chapter_slides(small_book, broken)
-
-
-def test_printed_copies_lie_beside_the_pages(small_book, browser, tmp_path):
-    out = tmp_path / "out"
-    lines = list(export_course(small_book, out, ["handouts", "key"], pdf=True))
-    assert f"{out / 'example-handout.pdf'}: 1 page" in lines
-    printed = PdfReader(out / "key.pdf")
-    assert "It is a norm" in "".join(page.extract_text() for page in printed.pages)

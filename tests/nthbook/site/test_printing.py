@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
 from nthbook.book import Book, UsageError
+from nthbook.course.export import export_course
 from nthbook.share import pdf
 from nthbook.share.document import print_document
 from nthbook.share.pdf import PrintError, find_chromium, page_numbers, print_book
@@ -155,6 +156,15 @@ def test_a_figure_that_is_lost_leaves_no_file(made_up):
     with pytest.raises(PrintError, match=r"figures are missing: .*_images/a\.png"):
         print_book(made_up)
     assert not list(made_up.build.glob("*.pdf"))
+
+
+@pytest.mark.usefixtures("chromium")
+def test_printed_copies_of_the_course_lie_beside_its_pages(small_book, tmp_path):
+    out = tmp_path / "out"
+    lines = list(export_course(small_book, out, ["handouts", "key"], pdf=True))
+    assert f"{out / 'example-handout.pdf'}: 1 page" in lines
+    printed = PdfReader(out / "key.pdf")
+    assert "It is a norm" in "".join(page.extract_text() for page in printed.pages)
 
 
 @pytest.fixture
