@@ -3,9 +3,10 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from nthbook.answers import check_answer
 from nthbook.claims import Judgement, Verdict, judge
 
-__all__ = ["Judgement", "Verdict", "judge"]
+__all__ = ["Judgement", "Verdict", "check_answer", "judge"]
 
 
 if not TYPE_CHECKING:  # a checker would otherwise take any misspelt name for a public one

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from nthbook.answers import Answer, load_answers
 from nthbook.claims import Claim, load_claims
 
 CHAPTERS = "book/chapters/"
@@ -148,6 +149,17 @@ class Book:
             return load_claims(self.registry)
         except ValueError as error:
             raise UsageError(f"book/claims.toml: {' '.join(str(error).split())}") from error
+
+    def answers(self) -> list[Answer]:
+        """Read the answers that students can check, in the order of ``book/answers.toml``.
+
+        Raises:
+            UsageError: when the file is malformed.
+        """
+        try:
+            return load_answers(self.root / "book" / "answers.toml")
+        except ValueError as error:
+            raise UsageError(f"book/answers.toml: {' '.join(str(error).split())}") from error
 
 
 def _documents(entry: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from nthbook.answers import Answer
 from nthbook.book import Book
 from nthbook.course.lesson import Block, Exercise, Lesson
 from nthbook.course.page import page
@@ -20,7 +21,8 @@ def course_key(book: Book, lessons: Sequence[Lesson]) -> str:
         f'<li><a href="#{escape(lesson.name)}">{_title(lesson, setter)}</a></li>'
         for lesson in taught
     )
-    chapters = "".join(_chapter(lesson, setter) for lesson in taught)
+    answers = book.answers()
+    chapters = "".join(_chapter(lesson, setter, answers) for lesson in taught)
     body = (
         f"<main><h1>Key to the exercises</h1><p>For instructors: it holds the solutions.</p>"
         f'<nav aria-label="chapters"><ul>{links}</ul></nav>{chapters}</main>'
@@ -32,8 +34,11 @@ def _title(lesson: Lesson, setter: Typesetter) -> str:
     return f"{lesson.number} {setter.line(lesson.title, lesson.labels)}".strip()
 
 
-def _chapter(lesson: Lesson, setter: Typesetter) -> str:
-    written = "".join(_exercise(exercise, lesson, setter) for exercise in lesson.exercises)
+def _chapter(lesson: Lesson, setter: Typesetter, answers: Sequence[Answer]) -> str:
+    written = "".join(
+        _exercise(exercise, lesson, setter) + _answers(exercise, answers)
+        for exercise in lesson.exercises
+    )
     title = _title(lesson, setter)
     return f'<section id="{escape(lesson.name)}"><h2>{title}</h2>{written}</section>'
 
@@ -46,6 +51,16 @@ def _exercise(exercise: Exercise, lesson: Lesson, setter: Typesetter) -> str:
         f'<article id="{escape(exercise.directive.label)}"><h3>{exercise.number} {title}</h3>'
         f'<div class="box">{asked}</div>{answer}</article>'
     )
+
+
+def _answers(exercise: Exercise, answers: Sequence[Answer]) -> str:
+    """What students can check without seeing it."""
+    own = [answer for answer in answers if answer.exercise == exercise.directive.label]
+    lines = "".join(
+        f"<li>{escape(answer.asks)}: <strong>{answer.value:.{answer.digits}f}</strong></li>"
+        for answer in own
+    )
+    return f'<div class="answers"><p>Students can check:</p><ul>{lines}</ul></div>' if own else ""
 
 
 def _block(block: Block, lesson: Lesson, setter: Typesetter) -> str:

@@ -47,7 +47,10 @@ Every chapter names its parameters in one cell near its top. Where a text says
 {edition}
 {chapters}
 """
-_STUDENT = "\nThis is the student edition: answers go into the empty cell below each exercise.\n"
+_STUDENT = """
+This is the student edition: answers go into the empty cell below each exercise. Where a cell with
+`check_answer` follows, it tells whether your number is right.
+"""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def exported_notebook(book: Book, name: str, labels: Labels, edition: Edition) -
     """A page as a notebook for plain Jupyter, and a word on the state it is in."""
     notebook, state = _source(book, name, edition)
     if edition.student:
-        notebook.cells = student_cells(notebook.cells, name)
+        notebook.cells = student_cells(notebook.cells, name, book.answers())
     labels = replace(labels, page=name)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

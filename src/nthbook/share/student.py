@@ -6,24 +6,28 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from nthbook.answers import Answer
 from nthbook.book import UsageError
 from nthbook.directives import Directive, pieces
 
-ANSWER_TAG = "answer"
+ANSWER_TAG, CHECK_TAG = "answer", "check"
 # An exercise of this grade is answered by code.
 _RUNNING = "running"
 
 
-def student_cells(cells: Sequence[Any], name: str) -> list[NotebookNode]:
+def student_cells(
+    cells: Sequence[Any], name: str, answers: Sequence[Answer] = ()
+) -> list[NotebookNode]:
     """Return the cells of a chapter, as written, without its solutions and with room for answers.
 
     A solution is a directive, or all that stands between ``solution-start`` and
-    ``solution-end``, code included.
+    ``solution-end``, code included. Below an exercise with a registered answer stands a cell
+    that checks a number and does not hold it.
 
     Raises:
         UsageError: naming the chapter, when a solution begins and does not end.
     """
-    edition = _Edition()
+    edition = _Edition(answers)
     for cell in cells:
         if cell.cell_type == "markdown":
             edition.read(cell.source)
@@ -37,7 +41,8 @@ def student_cells(cells: Sequence[Any], name: str) -> list[NotebookNode]:
 class _Edition:
     """The cells so far, and where the reading stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = answers
         self.cells: list[NotebookNode] = []
         self.in_solution = False
         self._exercise: Directive | None = None
@@ -58,8 +63,14 @@ class _Edition:
             if name in ("exercise", "exercise-end") and self._exercise is not None:
                 self._write(kept)
                 self.cells.append(_answer(self._exercise))
+                self.cells += self._checks(self._exercise.label)
                 kept, self._exercise = "", None
         self._write(kept)
+
+    def _checks(self, exercise: str) -> list[NotebookNode]:
+        metadata = {"tags": [CHECK_TAG], "nth": {"exercise": exercise}}
+        own = (answer for answer in self._answers if answer.exercise == exercise)
+        return [new_code_cell(answer.cell(), metadata=metadata) for answer in own]
 
     def _write(self, text: str) -> None:
         if text.strip():
