@@ -3,7 +3,8 @@
 Both state the error that is left; both refuse a tolerance that they cannot reach.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -14,8 +15,10 @@ from nthlib.infinite.moments import (
     RULES,
     SLOWEST,
     Derivatives,
+    FourPoint,
     OutOfReachError,
     Rule,
+    accurate_at_two,
     accurate_pairs,
     by_quadrature,
 )
@@ -25,13 +28,15 @@ from nthlib.network import FullyConnected
 
 Tensors = dict[str, np.ndarray]
 Errors = dict[str, float]
+# The expectations at two inputs of a layer: of products of two, and of four.
+Known = tuple[np.ndarray, FourPoint]
 
 # What is as small as this beside the largest of the tensors is rounding, and counts as zero.
 _NOTHING = 1e-10
 _ROUNDING = 1e-15
 # Rules by which four inputs start before the one that does for two.
 _AHEAD = 2
-_SCRAMBLINGS, _FEWEST_POINTS = 8, 9
+_SCRAMBLINGS, _FEWEST_POINTS = 8, 10
 _MOST_FLOPS = 4e12
 
 
@@ -136,12 +141,14 @@ def sampled(
         NotReachedError: when more points would be needed than are taken.
     """
     exact = min(1e-6, tolerance / 10)
-    pairs, _ = _pairs_of_layers(net, gram, derivatives, exact)
+    pairs, start = _pairs_of_layers(net, gram, derivatives, exact)
+    at_two = _at_two_of_layers(net, gram, pairs, derivatives, exact, start)
+    known = list(zip(pairs, at_two, strict=True))
     random = np.random.default_rng(np.asarray(jax.random.bits(key, (4,))))
     n, log2_count = len(gram), _FEWEST_POINTS
     most = int(np.log2(_MOST_FLOPS / (_SCRAMBLINGS * n * (3 * n**3 + 1000))))
     while True:
-        tensors, error = _average(net, gram, derivatives, pairs, (random, log2_count))
+        tensors, error = _average(net, gram, derivatives, known, (random, log2_count))
         error = {name: max(value, exact) for name, value in error.items()}
         worst = max(error.values())
         if worst <= tolerance:
@@ -169,24 +176,49 @@ def _pairs_of_layers(
         G = net.sigma_w**2 * gram
     for layer, s in enumerate(_variances_above(net)):
         require_variance(G, layer)
-        try:
+        with _named(tolerance):
             pair, place = accurate_pairs(G, derivatives, tolerance)
-        except OutOfReachError:
-            raise NotReachedError(
-                f"tolerance {tolerance:g} cannot be reached: the activation bends too sharply, or "
-                "grows too fast, for these X and sigma_w"
-            ) from None
         pairs.append(pair)
         finest = max(finest, place)
         G = s * pair[0, 0]
     return pairs, finest
 
 
+def _at_two_of_layers(
+    net: FullyConnected,
+    gram: Matrix,
+    pairs: list[np.ndarray],
+    derivatives: Derivatives,
+    tolerance: float,
+    start: int,
+) -> list[FourPoint]:
+    """The expectations of products of four that have two different inputs, in every layer."""
+    variances = [net.sigma_w**2, *_variances_above(net)]
+    grams = [gram, *[pair[0, 0] for pair in pairs[:-1]]]
+    found = []
+    for s, one in zip(variances, grams, strict=False):
+        with _named(tolerance):
+            found.append(accurate_at_two(s * one, derivatives, tolerance, start))
+    return found
+
+
+@contextlib.contextmanager
+def _named(tolerance: float) -> Iterator[None]:
+    """Say which argument stands in the way of a rule that would be fine enough."""
+    try:
+        yield
+    except OutOfReachError:
+        raise NotReachedError(
+            f"tolerance {tolerance:g} cannot be reached: the activation bends too sharply, or "
+            "grows too fast, for these X and sigma_w"
+        ) from None
+
+
 def _average(
     net: FullyConnected,
     gram: Matrix,
     derivatives: Derivatives,
-    pairs: list[np.ndarray],
+    known: list[Known],
     points: tuple[np.random.Generator, int],
 ) -> tuple[Tensors, Errors]:
     """Means over scramblings, and twice the largest standard error of each."""
@@ -194,7 +226,7 @@ def _average(
     sums: dict[str, Any] = {}
     for _ in range(_SCRAMBLINGS):
         z = normal_points(points[0], len(gram), points[1])
-        tensors = _expand(net, gram, _sampler(derivatives, pairs, z))
+        tensors = _expand(net, gram, _sampler(derivatives, known, z))
         first = first or tensors
         for name, tensor in tensors.items():
             off = tensor - first[name]  # squares of small numbers lose nothing to rounding
@@ -210,9 +242,9 @@ def _average(
 
 
 def _sampler(
-    derivatives: Derivatives, pairs: list[np.ndarray], z: np.ndarray
+    derivatives: Derivatives, known: list[Known], z: np.ndarray
 ) -> Callable[[int, Matrix], Moments]:
     def of_layer(place: int, G: Matrix) -> Moments:
-        return by_sample(G, pairs[place], derivatives, z)
+        return by_sample(G, *known[place], derivatives, z)
 
     return of_layer

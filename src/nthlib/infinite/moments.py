@@ -6,7 +6,7 @@ line, and four a rule in three dimensions.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from nthlib.infinite.recursion import HIGHEST_DERIVATIVE, Matrix, Moments, Tenso
 
 # σ, σ', .., σ^(5) at points in a row: shape (6, points).
 Derivatives = Callable[[np.ndarray], np.ndarray]
+# Three of four indices, and several for the last.
+IndexSet = tuple[tuple[int, int, int], list[int]]
 
 # A variance given other inputs is rounding below this share of the variance itself.
 _ROUNDING = 16 * np.finfo(float).eps
@@ -31,6 +33,7 @@ _KINDS = {
     "m2211": (2, 2, 1, 1),
 }
 _ORDERS_OF_FOUR = 4
+_PERMUTED = sorted({p for kind in _KINDS.values() for p in itertools.permutations(kind)})
 # Below the second, errors that fall more slowly than the first from one rule to the next have
 # come to rounding, or to what is not smooth.
 SLOWEST, _ROUGH = 0.7, 1e-6
@@ -190,20 +193,65 @@ def accurate_pairs(G: Matrix, derivatives: Derivatives, tolerance: float) -> tup
     raise OutOfReachError
 
 
+class FourPoint(NamedTuple):
+    """Expectations at some sets of four indices (sets, 4), in all orders (sets, orders)."""
+
+    indices: np.ndarray
+    values: np.ndarray
+
+    def spread(self, tensors: dict[str, Tensor]) -> None:
+        """Write them into the whole tensors, wherever these indices stand."""
+        for name, kind in _KINDS.items():
+            for axes in itertools.permutations(range(4)):
+                # The axis `place` of the tensor takes the index axes[place], with that axis' order.
+                orders = [0] * 4
+                for place, axis in enumerate(axes):
+                    orders[axis] = kind[place]
+                column = self.values[:, _PERMUTED.index(tuple(orders))]
+                tensors[name][tuple(self.indices[:, list(axes)].T)] = column
+
+
+def accurate_at_two(G: Matrix, derivatives: Derivatives, tolerance: float, start: int) -> FourPoint:
+    """What has no more than two different inputs, by the first rule that agrees with the last.
+
+    Raises:
+        OutOfReachError: when none does from the place ``start`` in RULES on.
+    """
+    largest, before = float(np.sqrt(np.diagonal(G).max())), None
+    sets = list(_index_sets_of_two(len(G)))
+    for rule in RULES[start:]:
+        if rule.finer().nodes(largest, 1) > _MOST_NODES_OF_PAIRS:
+            break
+        found = _at_four(G, sets, SmoothedDerivatives(derivatives, largest, rule.finer()), rule)
+        if before is not None:
+            change, size = (
+                np.abs(one).max(axis=0) for one in (found.values - before, found.values)
+            )
+            if (change <= tolerance * np.maximum(size, _ROUGH * size.max())).all():
+                return found
+        before = found.values
+    raise OutOfReachError
+
+
 def _four_point_moments(G: Matrix, table: SmoothedDerivatives, rule: Rule) -> dict[str, Tensor]:
-    orders = sorted({p for kind in _KINDS.values() for p in itertools.permutations(kind)})
-    chosen = tuple(np.array(orders).T)
+    tensors = {name: np.empty((len(G),) * 4) for name in _KINDS}
+    _at_four(G, _index_sets(len(G)), table, rule).spread(tensors)
+    return tensors
+
+
+def _at_four(
+    G: Matrix, sets: Iterable[IndexSet], table: SmoothedDerivatives, rule: Rule
+) -> FourPoint:
+    chosen = tuple(np.array(_PERMUTED).T)
     indices, values = [], []
-    for first, others in _index_sets(len(G)):
+    for first, others in sets:
         indices += [(*first, other) for other in others]
         products = _products(G, first, np.array(others), table, rule)
         values += [product[chosen] for product in products]
-    places = {one: place for place, one in enumerate(orders)}
-    n, rows, found = len(G), np.array(indices), np.array(values)
-    return {name: _spread(rows, found, places, kind, n) for name, kind in _KINDS.items()}
+    return FourPoint(np.array(indices), np.array(values))
 
 
-def _index_sets(n: int) -> Iterator[tuple[tuple[int, int, int], list[int]]]:
+def _index_sets(n: int) -> Iterator[IndexSet]:
     """Every set of four indices as three and a last one; what is repeated comes first.
 
     It then takes no dimension of its own, and four different inputs alone take three dimensions.
@@ -217,6 +265,13 @@ def _index_sets(n: int) -> Iterator[tuple[tuple[int, int, int], list[int]]]:
             yield (i, i, j), others
     for i, j, k in itertools.combinations(range(n - 1), 3):
         yield (i, j, k), list(range(k + 1, n))
+
+
+def _index_sets_of_two(n: int) -> Iterator[IndexSet]:
+    for i in range(n):
+        yield (i, i, i), list(range(n))
+    for i, j in itertools.combinations(range(n), 2):
+        yield (i, i, j), [j]
 
 
 def _products(
@@ -271,21 +326,3 @@ class _Factor:
             left[left < _ROUNDING * variances] = 0.0
         self.rows, self.last = columns[: len(first)], columns[len(first) :]
         self.spreads = np.sqrt(left[len(first) :])
-
-
-def _spread(
-    indices: np.ndarray,
-    values: np.ndarray,
-    places: dict[tuple[int, ...], int],
-    kind: tuple[int, ...],
-    n: int,
-) -> Tensor:
-    """The whole tensor from its values at sorted indices, with their orders in every order."""
-    tensor = np.empty((n,) * 4)
-    for axes in itertools.permutations(range(4)):
-        # The axis `place` of the tensor takes the index axes[place], with the order of that axis.
-        orders = [0] * 4
-        for place, axis in enumerate(axes):
-            orders[axis] = kind[place]
-        tensor[tuple(indices[:, list(axes)].T)] = values[:, places[tuple(orders)]]
-    return tensor

@@ -373,7 +373,10 @@ def test_the_sample_agrees_with_the_quadrature_within_its_error(name):
     net, X = nth.FullyConnected(6, 1, 2, ACTIVATIONS[name]), points(4)
     exact = nth.width_expansion(net, X, tolerance=1e-6)
     found = nth.width_expansion(net, X, method="sobol", tolerance=1e-2, key=jax.random.key(3))
-    for which in (*MATRICES[1::2], *TENSORS):
+    for which in MATRICES:  # where no more than two inputs meet, and all is exact
+        off = relative_difference(getattr(found, which), getattr(exact, which))
+        assert off < 2 * found.error[which] <= 2e-6, which
+    for which in TENSORS:
         off = relative_difference(getattr(found, which), getattr(exact, which))
         # Two standard errors from eight scramblings, of the entry where they are largest.
         assert 0.1 * found.error[which] < off < 2 * found.error[which], which
