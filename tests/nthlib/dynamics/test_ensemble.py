@@ -386,13 +386,15 @@ class Measured:
     beyond, and ``moving``, what its movement does. Of the covariance: what is beyond P f(0).
     """
 
-    def __init__(self, activation, depth, n, width, pairs, *, centred, batch=16, seed=0):
+    def __init__(
+        self, activation, depth, n, width, pairs, *, centred, times=(2.0, 4.0), batch=16, seed=0
+    ):
         rng = np.random.default_rng([seed, n, depth, width])
         X = np.random.default_rng(n).normal(size=(n + 2, n + 1))
         X /= np.linalg.norm(X, axis=1, keepdims=True)
         y = np.random.default_rng(n).uniform(0.5, 1.2, size=n) * (-1.0) ** np.arange(n)
         self.net = nth.FullyConnected(n + 1, width, depth, ACTIVATIONS[activation][0], sigma_a=0.8)
-        self.times, step, fine = [2.0, 4.0], 0.5, 0.05
+        self.times, step, fine = times, 0.5, 0.05
         self.expansion = nth.width_expansion(self.net, jnp.asarray(X), tolerance=1e-3)
         self.found = nth.predict_ensemble(
             self.net, jnp.asarray(X[:n]), jnp.asarray(y), jnp.array(self.times),
