@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from decoupled import coupled_draws, layer_limits
 from helpers import unit_rows
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
@@ -395,6 +396,7 @@ class Measured:
         y = np.random.default_rng(n).uniform(0.5, 1.2, size=n) * (-1.0) ** np.arange(n)
         self.net = nth.FullyConnected(n + 1, width, depth, ACTIVATIONS[activation][0], sigma_a=0.8)
         self.times, step, fine = times, 0.5, 0.05
+        self.X, self.y = X, y
         self.expansion = nth.width_expansion(self.net, jnp.asarray(X), tolerance=1e-3)
         self.found = nth.predict_ensemble(
             self.net, jnp.asarray(X[:n]), jnp.asarray(y), jnp.array(self.times),
@@ -501,6 +503,60 @@ def test_trained_networks_have_the_predicted_moments(centred):
 )
 def test_trained_networks_of_other_depths_have_them_too(activation, depth, n, centred):
     check_measured(activation, depth, n, centred=centred)
+
+
+def mean_of_linear(measured, draws, seed=0, at_once=4096):
+    """What E K^(2) − 𝔎 does to first order, (T, N), with its errors, from many more draws.
+
+    It is linear in K^(2), so that kernels at the start are enough.
+    """
+    net, X, limit = measured.net, measured.X, np.asarray(measured.expansion.kernel)
+    n, upper, mild = len(measured.y), np.triu_indices(len(X)), 1e-3
+    unit = np.zeros((len(upper[0]), *limit.shape))
+    places = np.arange(len(unit))
+    unit[places, upper[0], upper[1]] = unit[places, upper[1], upper[0]] = 1.0
+    start, kernel = np.zeros((1, len(X))), limit[None, :, :n]
+    response = sum(
+        sign
+        * moved_linearly(
+            kernel + sign * mild * unit[..., :n], start, measured.y, 0.05, measured.times
+        )
+        for sign in (1, -1)
+    ) / (2 * mild)
+    random, found, known = np.random.default_rng([seed, net.width]), [], []
+    for _ in range(draws // at_once):
+        _, kernels, beside = coupled_draws(net, X, *layer_limits(net, X), random, at_once)
+        found.append(np.tensordot(kernels - limit[upper], response, axes=1))
+        known.append(beside)
+    found, design = np.concatenate(found), np.concatenate(known)
+    design = np.concatenate([np.ones((len(design), 1)), design], axis=1)
+    flat = found.reshape(len(found), -1)
+    fit = np.linalg.lstsq(design, flat, rcond=None)[0]
+    left = (flat - design @ fit).std(axis=0) / len(flat) ** 0.5
+    return fit[0].reshape(found.shape[1:]), left.reshape(found.shape[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("activation", "depth"), [("tanh", 2), ("softplus", 2), ("tanh", 3)])
+def test_what_the_first_correction_leaves_falls_as_the_square_of_the_width(activation, depth):
+    """Of the mean late in training, along the direction in which the narrowest network is off."""
+    widths, values, errors, direction = np.array([16, 32, 64, 128]), [], [], None
+    for width in widths:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that the narrowest is too narrow
+            measured = Measured(activation, depth, 3, int(width), 1024, centred=True, times=[20.0])
+        beyond = (measured.samples["curved"] + measured.samples["moving"])[:, 0]
+        linear, error = (part[0] for part in mean_of_linear(measured, 2**16))
+        left = linear + beyond.mean(axis=0) - np.asarray(measured.found.mean_correction)[0] / width
+        direction = left / np.linalg.norm(left) if direction is None else direction
+        values.append(direction @ left)
+        errors.append(np.hypot((beyond @ direction).std() / len(beyond) ** 0.5, direction @ error))
+    relative = np.array(errors) / values
+    (exponent, _), covariance = np.polyfit(
+        np.log(widths), np.log(values), 1, w=1 / relative, cov="unscaled"
+    )
+    assert covariance[0, 0] ** 0.5 < 0.1
+    assert abs(exponent + 2) < 0.3
 
 
 # What is exact whatever the tensors are.

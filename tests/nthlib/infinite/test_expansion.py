@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import gaussian_mean, relative_difference
+from decoupled import coupled_draws, layer_limits
+from helpers import relative_difference
 
 import nthlib as nth
-from nthlib.activations import derivative
 
 MATRICES = ("output", "output_correction", "kernel", "kernel_correction")
 TENSORS = (
@@ -165,20 +165,6 @@ def mean_and_error(values):
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 
-def layer_limits(net, X):
-    """Covariances of h in each layer and of f, and E[σ'σ'] of each layer, by a trapezoid rule."""
-    covariances, slopes = [net.sigma_w**2 * np.asarray(X @ X.T)], []
-    for layer in range(net.depth):
-        G, n = covariances[-1], len(X)
-        pairs = [[(G[i, i], G[j, j], G[i, j]) for j in range(n)] for i in range(n)]
-        slope = derivative(net.activation)
-        scale = net.sigma_a if layer == net.depth - 1 else net.sigma_w
-        mean = [[gaussian_mean(net.activation, *pair) for pair in row] for row in pairs]
-        slopes.append(np.array([[gaussian_mean(slope, *pair) for pair in row] for row in pairs]))
-        covariances.append(scale**2 * np.array(mean))
-    return covariances, slopes
-
-
 def mean_corrections(net, X, draws, limits, seed, at_once=8192):
     """m(E f f − 𝔖) and m(E K^(2) − 𝔎), upper triangles, with standard errors.
 
@@ -200,52 +186,6 @@ def mean_corrections(net, X, draws, limits, seed, at_once=8192):
         left = (off - design @ fit).std(axis=0)
         found[name] = net.width * fit[0], net.width * left / np.sqrt(len(off))
     return found
-
-
-def coupled_draws(net, X, covariances, slopes, random, draws):
-    """f f averaged over the readout, K^(2), and what is known to have mean zero, for many draws.
-
-    Layers are drawn through their Gram matrices: h = L̂ε has the covariance that the layer below
-    gives it, and Wᵀλ the law of W given Wx = h. The decoupled network takes L of the limit.
-    """
-    (n, d), m, H = X.shape, net.width, net.depth
-    sigma = [np_function(derivative(net.activation, r)) for r in (0, 1)]
-    scales = [net.sigma_w] * (H - 1) + [net.sigma_a]
-    root, upper = np.linalg.cholesky, np.triu_indices(n)
-
-    def gram(values):
-        return values @ values.swapaxes(1, 2)
-
-    x, xs, hs, free, known = np.broadcast_to(X, (draws, n, d)), [], [], [], []
-    for layer, scale in enumerate(scales):
-        noise = random.normal(size=(draws, n, m))
-        xs.append(x)
-        hs.append(root(net.sigma_w**2 * gram(x)) @ noise)
-        free.append(root(covariances[layer]) @ noise)
-        x = sigma[0](hs[-1]) / np.sqrt(m)
-        known.append(scale**2 * gram(sigma[0](free[-1])) / m - covariances[layer + 1])
-    S, K = net.sigma_a**2 * gram(x), gram(x)
-    back = adrift = net.sigma_a * random.normal(size=(draws, 1, m))
-    B = np.full((n, n), net.sigma_a**2)
-    for layer in reversed(range(H)):
-        back = back * sigma[1](hs[layer]) / np.sqrt(m)
-        adrift = adrift * sigma[1](free[layer]) / np.sqrt(m)
-        B = B * slopes[layer]
-        K = K + gram(back) * gram(xs[layer])
-        known.append(gram(adrift) - B)
-        if layer:
-            noise = net.sigma_w * random.normal(size=(draws, n, m))
-            inside = np.linalg.solve(gram(xs[layer]), xs[layer])
-            across = noise - (noise @ xs[layer].swapaxes(1, 2)) @ inside
-            back = (back @ hs[layer].swapaxes(1, 2)) @ inside + root(gram(back)) @ across
-            adrift, B = root(B) @ noise, net.sigma_w**2 * B
-    known = np.concatenate([values[:, *upper] for values in known], axis=1)
-    return S[:, *upper], K[:, *upper], known
-
-
-def np_function(function):
-    compiled = jax.jit(function)
-    return lambda values: np.asarray(compiled(values))
 
 
 def z_scores(narrow, wide, predicted):
