@@ -41,10 +41,10 @@ def coupled_draws(net, X, covariances, slopes, random, draws):
 
     x, xs, hs, free, known = np.broadcast_to(X, (draws, n, d)), [], [], [], []
     for layer, scale in enumerate(scales):
-        noise = random.normal(size=(draws, n, m))
         xs.append(x)
-        hs.append(root(net.sigma_w**2 * gram(x)) @ noise)
-        free.append(root(covariances[layer]) @ noise)
+        noise = random.normal(size=(draws, n if layer else d, m))
+        hs.append((root(net.sigma_w**2 * gram(x)) if layer else net.sigma_w * X) @ noise)
+        free.append(root(covariances[layer]) @ noise if layer else hs[0])
         x = sigma[0](hs[-1]) / np.sqrt(m)
         known.append(scale**2 * gram(sigma[0](free[-1])) / m - covariances[layer + 1])
     S, K = net.sigma_a**2 * gram(x), gram(x)

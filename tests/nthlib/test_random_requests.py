@@ -237,7 +237,8 @@ WARNINGS = (
     "is not registered",
     "is accurate to about",
     "must be a fit, a number",
-    "the parts of the correction add up to",
+    "the correction is not small: its parts",
+    "errors of the expansion may make up",
 )
 
 

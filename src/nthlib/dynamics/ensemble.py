@@ -76,8 +76,13 @@ class EnsemblePrediction:
 
         Raises:
             TypeError, ValueError: when the width is not a whole number above zero.
+
+        Warns:
+            UserWarning: when the correction of the mean is not small at this width.
         """
         width = checks.whole_number("width", width, 1)
+        if not checks.is_traced(self.mean, self.parts):
+            _warn_of_width(width, self)
         return (
             self.mean + self.mean_correction / width,
             self.covariance + self.covariance_correction / width,
@@ -183,10 +188,12 @@ class Path(NamedTuple):
 
 
 _MATRICES = ("output", "output_correction", "kernel", "kernel_correction")
-# Of the tensors, relative to their largest entries: what they leave out is of relative order 1/m.
-_TOLERANCE = 1e-3
 # The share of the mean up to which its correction counts as small.
 SMALL = 0.25
+# That of a correction up to which the error of the tensors in it does.
+_UNSURE = 0.1
+# To this relative accuracy an expansion's kernel is that of the network.
+_SAME = 1e-2
 PARTS = ("kernel_correction", "kernel_covariance", "output_third", "fourth_kernel")
 
 
@@ -334,26 +341,32 @@ def predict_ensemble(
     X_test: Float[Array, "N-n d"] | None = None,
     centred: bool = True,
     expansion: WidthExpansion | None = None,
+    tolerance: float = 1e-5,
     block: int | None = None,
 ) -> EnsemblePrediction:
     """Mean and covariance of networks trained by gradient flow, over draws of their parameters.
 
     No network is drawn. Each is trained as by :func:`gradient_flow` on (1/2n) Σ (f_α − y_α)², and
     the moments are known to order 1/m in the width, at any depth of ``net``. What does not depend
-    on m is exact and is what the limiting kernel predicts; to it comes what
-    :func:`width_expansion` gives rise to: the mean of K^(2) at the start and its covariance, K^(4),
-    and K^(3), which moves with f(0).
+    on m is exact, and is what the limiting kernel predicts. The corrections come from the
+    statistics of :func:`width_expansion`: the mean of K^(2) at the start and its covariance, the
+    mean of K^(4), and that of f(0) K^(3).
 
     Args:
-        net: the architecture; its ``width`` serves the warning alone.
+        net: the architecture. The prediction serves all widths; only the warning looks at that of
+            ``net``.
         X: training inputs (n, d).
         y: labels (n,).
         times: sorted times from which the moments are returned, none negative.
         X_test: test inputs; their moments follow those of the training points.
-        centred: True trains f − f(0), towards y, and returns its moments; False trains f itself.
+        centred: True trains f − f(0), towards y, and returns its moments: at infinite width they
+            do not scatter. False trains f itself, as neural-tangents'
+            ``gradient_descent_mse_ensemble`` does.
         expansion: that of ``net`` on the training points and then the test points, where it is at
             hand; computed by quadrature if None, which takes minutes for twenty points in all.
             For more, give :func:`width_expansion` a key and a tolerance of 1e-2.
+        tolerance: that of the expansion which is computed. Late times and kernels that are nearly
+            singular ask for small ones.
         block: test points that are expanded together; all by default. The work grows with
             (n + block)^4 and the number of blocks. Corrections of the covariance between test
             points of two blocks are not computed: they are NaN.
@@ -366,8 +379,12 @@ def predict_ensemble(
         MemoryError: before any work starts, when the tensors or the moments would not fit.
 
     Warns:
-        UserWarning: when training inputs coincide, or when at the width of ``net`` the correction
-            is not small against what it corrects; then it says from which width on it is.
+        UserWarning: when training inputs coincide; when ``expansion`` has the kernel of another
+            network or of other points; when the errors of the expansion make up a tenth of a
+            correction from some time on; or when at the width of ``net`` the correction is not
+            small against the mean, and from which width on it is.
+
+    Does not work under ``jit``, ``vmap`` or ``grad``.
 
     >>> import jax, jax.numpy as jnp, nthlib as nth
     >>> net = nth.FullyConnected(dim=3, width=64, depth=1)
@@ -377,20 +394,39 @@ def predict_ensemble(
     >>> mean.shape, covariance.shape
     ((3, 3), (3, 3, 3))
     """
-    data = _checked(net, X, y, times, X_test, centred, expansion, block)
+    data = _checked(net, X, y, times, X_test, centred, expansion, tolerance, block)
     with np.errstate(all="ignore"):  # what overflows is told below
-        found, share = _predicted(net, data)
+        found, unsure_from = _predicted(net, data)
     variances = jnp.diagonal(found.covariance_correction, axis1=1, axis2=2)
     known = (found.mean, found.mean_correction, found.covariance, variances)
     finite = all(map(checks.is_finite, known))
     checks.warn_unless_finite(finite, "the predicted moments", "X, y or times are")
-    if finite and share > SMALL * net.width:
+    if finite and unsure_from is not None:
         checks.warn(
-            f"at width {net.width} the parts of the correction add up to {share / net.width:.2g} "
-            "of the mean, and the next order in 1/m may be as large next to them: they are below "
+            f"from t = {unsure_from:.6g} on the errors of the expansion may make up a tenth of a "
+            "correction or more: the kernel is nearly singular for so late a time; give a smaller "
+            "tolerance"
+        )
+    if finite:
+        _warn_of_width(net.width, found)
+    return found
+
+
+def _warn_of_width(width: int, found: EnsemblePrediction) -> None:
+    """Not the parts' sum is looked at, in which they may cancel.
+
+    How far the next order in 1/m is from being small shows in the parts.
+    """
+    sizes = np.linalg.norm(np.stack([np.asarray(part) for part in found.parts.values()]), axis=2)
+    whole = np.linalg.norm(np.asarray(found.mean), axis=1)
+    known = whole > 0
+    share = float(np.max(sizes.sum(axis=0)[known] / whole[known], initial=0.0))
+    if share > SMALL * width:
+        checks.warn(
+            f"at width {width} the correction is not small: its parts reach {share / width:.2g} of "
+            "the mean, and what is left out, of order 1/m², may count as well; they stay below "
             f"a quarter from width {math.ceil(share / SMALL)} on"
         )
-    return found
 
 
 class _Data(NamedTuple):
@@ -399,11 +435,20 @@ class _Data(NamedTuple):
     times: np.ndarray
     centred: bool
     expansion: WidthExpansion | None
+    tolerance: float
     block: int
 
 
 def _checked(
-    net: Any, X: Any, y: Any, times: Any, X_test: Any, centred: Any, expansion: Any, block: Any
+    net: Any,
+    X: Any,
+    y: Any,
+    times: Any,
+    X_test: Any,
+    centred: Any,
+    expansion: Any,
+    tolerance: Any,
+    block: Any,
 ) -> _Data:
     require_own_law("net", net)
     X, X_test = checks.inputs(X, X_test, net.dim)
@@ -412,10 +457,15 @@ def _checked(
     times = checks.time_points(times, dtype)
     for name, given in {"X": X, "y": y, "times": times, "X_test": X_test}.items():
         if checks.is_traced(given):
-            raise TypeError(f"{name} must be a concrete array: the panels adapt to the spectrum")
+            raise TypeError(
+                f"{name} must be a concrete array: predict_ensemble does not work under jit, vmap "
+                "or grad"
+            )
         if name[0] == "X" and given is not None and not np.asarray(given).any(axis=1).all():
             raise ValueError(f"{name} must not hold a zero row")
     checks.flag("centred", centred)
+    tolerance = checks.positive_number("tolerance", tolerance)
+    checks.require(tolerance < 1, f"tolerance must be below 1, got {tolerance:g}")
     if block is not None:
         block = checks.whole_number("block", block, 1)
     points = X if X_test is None else jnp.concatenate([X, X_test])
@@ -424,14 +474,29 @@ def _checked(
     block = min(block or tests, tests)
     _check_room(len(X), tests, len(times), block, dtype.itemsize, is_expanded=expansion is None)
     warn_of_coinciding(X)
+    if expansion is not None:
+        _warn_of_another(net, points, expansion)
     return _Data(
         points=points.astype(dtype),
         y=np.asarray(y, np.float64),
         times=np.asarray(times, np.float64),
         centred=centred,
         expansion=expansion,
+        tolerance=tolerance,
         block=block,
     )
+
+
+def _warn_of_another(net: FullyConnected, points: Array, expansion: WidthExpansion) -> None:
+    """Warn when the first two points and the last have another limiting kernel."""
+    some = np.unique([0, min(1, len(points) - 1), len(points) - 1])
+    given = np.asarray(expansion.kernel)[np.ix_(some, some)]
+    expected = np.asarray(limit_kernel(net, points[some]))
+    if np.abs(given - expected).max() > _SAME * np.abs(expected).max():
+        checks.warn(
+            "expansion has another limiting kernel than net on X and X_test: it is that of another "
+            "network or of other points"
+        )
 
 
 def _check_expansion(expansion: Any, size: int, block: int | None) -> None:
@@ -467,19 +532,19 @@ def _check_room(
     check_memory(tensors + returned, None, "a smaller block or fewer times")
 
 
-def _predicted(net: FullyConnected, data: _Data) -> tuple[EnsemblePrediction, float]:
-    """The moments, and the largest share that the parts of the correction have at width one."""
+def _predicted(net: FullyConnected, data: _Data) -> tuple[EnsemblePrediction, float | None]:
+    """The moments, and the time from which on the errors of the expansion count, or None."""
     n, N, times = len(data.y), len(data.points), len(data.times)
     parts, correction = np.zeros((times, len(PARTS), N)), np.full((times, N, N), np.nan)
+    unsure: set[float] = set()
     for first in range(n, max(N, n + 1), max(data.block, 1)):
         rows = np.append(np.arange(n), np.arange(first, min(first + data.block, N)))
-        expansion = data.expansion or width_expansion(net, data.points[rows], tolerance=_TOLERANCE)
-        sources = Sources(in_modes(expansion, data.y), centred=data.centred)
-        path = follow(sources, data.times)
-        back = sources.modes.turn.T
-        parts[:, :, rows] = path.parts @ back
-        found = correction_of_covariance(sources, path, data.times)
-        correction[:, rows[:, None], rows] = back.T @ found @ back
+        expansion = data.expansion or width_expansion(
+            net, data.points[rows], tolerance=data.tolerance
+        )
+        found = _corrections(expansion, data)
+        parts[:, :, rows], correction[:, rows[:, None], rows] = found
+        unsure |= set(data.times[_is_unsure(found, _corrections(_disturbed(expansion), data))])
     mean, covariance = frozen_moments(*_limits(net, data), data.y, data.times)
     parts_by_name = dict(zip(PARTS, parts.transpose(1, 0, 2), strict=True))
     if data.centred:
@@ -487,7 +552,39 @@ def _predicted(net: FullyConnected, data: _Data) -> tuple[EnsemblePrediction, fl
     result = (data.times, mean, parts.sum(axis=1), covariance, correction, parts_by_name)
     dtype = data.points.dtype
     moments = EnsemblePrediction(*jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), result))
-    return moments, _largest_share(mean, parts)
+    return moments, min(unsure, default=None)
+
+
+def _corrections(expansion: WidthExpansion, data: _Data) -> tuple[np.ndarray, np.ndarray]:
+    """Of the mean in parts (T, 4, N), and of the covariance (T, N, N)."""
+    sources = Sources(in_modes(expansion, data.y), centred=data.centred)
+    path = follow(sources, data.times)
+    back = sources.modes.turn.T
+    found = correction_of_covariance(sources, path, data.times)
+    return path.parts @ back, back.T @ found @ back
+
+
+def _disturbed(expansion: WidthExpansion) -> WidthExpansion:
+    """The expansion with errors as large as it says, of random signs, in what corrections take."""
+    random, off = np.random.default_rng(0), {}
+    for name, share in expansion.error.items():
+        if name not in ("output", "kernel"):
+            tensor = np.asarray(getattr(expansion, name), np.float64)
+            size = share * np.abs(tensor).max()
+            off[name] = tensor + size * random.choice([-1.0, 1.0], size=tensor.shape)
+    return dataclasses.replace(expansion, **off)
+
+
+def _is_unsure(
+    found: tuple[np.ndarray, np.ndarray], disturbed: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """At which times the two differ by more than they may, next to the largest so far; (T,)."""
+    unsure = np.zeros(len(found[0]), bool)
+    for one, other in zip(found, disturbed, strict=True):
+        axes = tuple(range(1, one.ndim))
+        size = np.maximum.accumulate(np.abs(one).max(axis=axes))
+        unsure |= np.abs(one - other).max(axis=axes) > _UNSURE * size
+    return unsure
 
 
 def _limits(net: FullyConnected, data: _Data) -> tuple[np.ndarray, np.ndarray | None]:
@@ -499,17 +596,6 @@ def _limits(net: FullyConnected, data: _Data) -> tuple[np.ndarray, np.ndarray | 
         return trained, None
     output = limit_output(net, data.points) if expansion is None else expansion.output
     return trained, np.asarray(output, np.float64)
-
-
-def _largest_share(mean: np.ndarray, parts: np.ndarray) -> float:
-    """Sizes of the parts over that of the mean, over all times at which there is one.
-
-    Not their sum, in which they may cancel: how far the next order in 1/m is from being small
-    shows in the parts.
-    """
-    sizes, whole = np.linalg.norm(parts, axis=2).sum(axis=1), np.linalg.norm(mean, axis=1)
-    known = whole > 0
-    return float(np.max(sizes[known] / whole[known], initial=0.0))
 
 
 def frozen_moments(

@@ -18,6 +18,10 @@ from scipy.special import expit
 
 import nthlib as nth
 
+ANOTHER = "expansion has another limiting kernel"
+# Of numbers that are made up, which belong to no network.
+pytestmark = pytest.mark.filterwarnings(f"ignore:{ANOTHER}:UserWarning")
+
 NAMES = ("output_cumulant", "output_kernel", "kernel_covariance", "output_third", "fourth_kernel")
 
 
@@ -593,9 +597,9 @@ def test_the_parts_add_up_and_the_width_divides():
     assert set(found.parts) <= {field.name for field in dataclasses.fields(nth.WidthExpansion)}
     np.testing.assert_allclose(sum(found.parts.values()), found.mean_correction, rtol=1e-12)
     assert "output_third" not in predicted(expansion, y, [0.5], centred=True).parts
-    mean, covariance = found.at(50)
-    np.testing.assert_allclose(mean, found.mean + found.mean_correction / 50)
-    np.testing.assert_allclose(covariance, found.covariance + found.covariance_correction / 50)
+    mean, covariance = found.at(500)
+    np.testing.assert_allclose(mean, found.mean + found.mean_correction / 500)
+    np.testing.assert_allclose(covariance, found.covariance + found.covariance_correction / 500)
     np.testing.assert_allclose(covariance, covariance.swapaxes(1, 2), rtol=0, atol=1e-13)
     assert jax.tree.structure(found) == jax.tree.structure(jax.tree.map(jnp.sin, found))
 
@@ -625,7 +629,7 @@ def test_an_expansion_at_hand_is_used_as_it_is():
     X, X_test = POINTS[:3], POINTS[3:4]
     expansion = nth.width_expansion(NET, POINTS[:4], tolerance=1e-3)
     given = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test, expansion=expansion)
-    computed = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test)
+    computed = nth.predict_ensemble(NET, X, Y, TIMES, X_test=X_test, tolerance=1e-3)
     np.testing.assert_allclose(given.mean_correction, computed.mean_correction, rtol=1e-12)
 
 
@@ -668,6 +672,32 @@ def test_a_width_too_small_is_named_with_one_that_is_not():
         at(enough)
     with pytest.warns(UserWarning, match=f"from width {enough} on"):
         at(enough - 1)
+    with pytest.warns(UserWarning, match=f"at width 1 .* from width {enough} on"):
+        at(enough).at(1)
+
+
+@pytest.mark.parametrize("net", [dataclasses.replace(NET, depth=NET.depth + 1), None])
+def test_an_expansion_of_something_else_is_noticed(net):
+    """Of a deeper network, and of the right one with the points in another order."""
+    expansion = nth.width_expansion(net or NET, POINTS[:3][:: 1 if net else -1], tolerance=1e-3)
+    with pytest.warns(UserWarning, match=ANOTHER):
+        nth.predict_ensemble(NET, POINTS[:3], Y, TIMES, expansion=expansion)
+
+
+def test_errors_that_grow_with_time_are_noticed():
+    """A linear network in two dimensions: its kernel is singular, and nothing moves along there.
+
+    A coarse expansion lets networks scatter along the null directions, the more the later.
+    """
+    angles = jnp.arange(5.0)
+    X = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+    net = nth.FullyConnected(2, 10**6, 2, lambda h: h)
+    y, times = jnp.array([1.0, -1.0, 1.0, -1.0, 1.0]), jnp.array([0.5, 1000.0])
+    with pytest.warns(UserWarning, match="errors of the expansion"):
+        coarse = nth.predict_ensemble(net, X[:4], y[:4], times, X_test=X[4:], tolerance=1e-3)
+    fine = nth.predict_ensemble(net, X[:4], y[:4], times[:1], X_test=X[4:], tolerance=1e-7)
+    off = np.abs(coarse.mean_correction[0] - fine.mean_correction[0]).max()
+    assert off < 0.01 * np.abs(fine.mean_correction).max()
 
 
 @pytest.mark.bad_input
