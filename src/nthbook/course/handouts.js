@@ -8,6 +8,7 @@
     sheet.style.padding = "0";
     for (let size = 10.5; size >= 6.5; size -= 0.25) {
       sheet.style.setProperty("--size", `${size}pt`);
+      fitFormulas(sheet);
       if (sheet.scrollHeight <= most) break;
     }
     sheet.style.removeProperty("width");

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 import nbformat
+from nbformat.v4 import new_output
 from PIL import Image
 
 from nthbook.book import CHAPTERS, Book
@@ -229,7 +231,7 @@ def _paragraphs(text: str) -> Iterator[Block]:
 def _cell_blocks(cell: Any) -> Iterator[Block]:
     yield Block("code", cell.source)
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-    for output in cell.get("outputs", []):
+    for output in _merged(cell.get("outputs", [])):
         data = output.get("data", {})
         if VERDICT_MIME in data:
             ids = dict.fromkeys(str(verdict["id"]) for verdict in data[VERDICT_MIME])
@@ -238,6 +240,15 @@ def _cell_blocks(cell: Any) -> Iterator[Block]:
             yield Block("figure", _webp(data["image/png"]), alt=alt)
         elif text := output.get("text") or data.get("text/plain"):
             yield Block("printed", text)
+
+
+def _merged(outputs: Sequence[Any]) -> Iterator[Any]:
+    """Outputs, with what was printed in a row as one: a kernel sends it in pieces."""
+    for streams, group in groupby(outputs, lambda output: output.output_type == "stream"):
+        if streams:
+            yield new_output("stream", text="".join(output.text for output in group))
+        else:
+            yield from group
 
 
 def _webp(png: str) -> str:

@@ -34,9 +34,14 @@ def _line(row: LedgerRow) -> str:
     return (
         f'<tr id="{escape(claim.id)}"><td>{formula(claim.statement)}'
         f' <span class="nth-note">{escape(claim.id)}, {claim.kind}</span></td>'
-        f"<td>{formula(claim.quantity)} {format_prediction(claim)}{rival}</td><td>{measured}</td>"
+        f"<td>{formula(claim.quantity)}<br>{_unbroken(format_prediction(claim))}{rival}</td>"
+        f"<td>{measured}</td>"
         f"<td>{picture(claim, verdict, row.control)}</td><td>{badge(row)}{control}</td></tr>"
     )
+
+
+def _unbroken(text: str) -> str:
+    return f'<span class="together">{escape(text)}</span>'
 
 
 def left_out(rows: Sequence[LedgerRow]) -> str:

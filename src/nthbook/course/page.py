@@ -26,20 +26,23 @@ _PAGE = """\
 
 
 def page(book: Book, setter: Typesetter, title: str, body: str, kind: str) -> str:
-    """A whole page of a kind that has a style sheet, and perhaps a script, of its own name.
+    """A whole page of a kind that has a style sheet and perhaps a script of its own name.
 
     Raises:
         UsageError: when a formula cannot be rendered.
     """
     text, formulas = setter.finish(body)
-    script = _FILES / f"{kind}.js"
-    source = script.read_text(encoding="utf-8") if script.is_file() else ""
-    names = ("course.css", f"{kind}.css")
-    style = "\n".join((_FILES / name).read_text(encoding="utf-8") for name in names)
+    source, style = _source(kind, "js"), _source(kind, "css")
     return _PAGE.format(
         title=escape(f"{title} – {book.settings.get('title', 'A book')}"),
         style=f"{style}\n{formulas}",
         kind=kind,
         body=text,
-        script=f"<script>\n{source}</script>" if source else "",
+        script=f"<script>\n{source}</script>",
     )
+
+
+def _source(kind: str, ending: str) -> str:
+    """What all pages share, and what those of a kind have beside it."""
+    files = (_FILES / f"{name}.{ending}" for name in ("course", kind))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())

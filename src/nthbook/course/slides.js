@@ -15,6 +15,7 @@
       if (narrow.matches || !face.clientHeight) continue;
       for (let size = 1; size > 0.45; size -= 0.05) {
         body.style.setProperty("--fit", size.toFixed(2));
+        fitFormulas(body);
         const wide = body.scrollWidth > face.clientWidth + 1;
         if (body.scrollHeight <= face.clientHeight && !wide) break;
       }

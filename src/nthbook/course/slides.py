@@ -1,7 +1,8 @@
 """Slides of a chapter, cut from its own text: a heading starts a slide.
 
-A slide keeps what is said in one sentence, formulas, statements, figures and verdicts. The
-whole text of a section is its notes. Code is left out.
+A slide keeps what a paragraph says first, questions with their answers, formulas, statements,
+figures, verdicts, and what code printed in a few lines. The whole text of a section is its
+notes. Code is left out.
 """
 
 import re
@@ -21,6 +22,7 @@ _FIGURE = 4.5
 _LITTLE = 1.6  # what is no slide of its own
 _SHORT = 40  # characters of a sentence that says little
 _LINE = 95  # characters of a point
+_MOST_LINES, _WIDEST = 12, 90  # of what is printed
 _CLAIMS = 4  # rows of the table on one slide
 
 _DISPLAY = re.compile(r"(\$\$.+?\$\$)", re.DOTALL)
@@ -65,8 +67,8 @@ def sentences(text: str) -> list[str]:
 def points(text: str) -> list[str]:
     """What a paragraph says first, and what it asks; nothing where it goes on from a formula.
 
-    >>> points("It falls by a power of the width at every depth. We look. Is it so? Yes.")
-    ['It falls by a power of the width at every depth.', 'We look.', 'Is it so?']
+    >>> points("It falls by a power of the width at all depths. We look. Is it? Yes. Now stop.")
+    ['It falls by a power of the width at all depths.', 'We look.', 'Is it?', 'Yes.']
     >>> points("where $m$ is the width. Nothing else counts.")
     []
     """
@@ -79,7 +81,7 @@ def points(text: str) -> list[str]:
         kept.add(1)  # it says little without the next
     for place, sentence in enumerate(found):
         if sentence.endswith("?"):
-            kept |= {place - 1, place}  # a question is asked about the sentence before it
+            kept |= {place - 1, place, place + 1}  # what it is asked about, and its answer
     return [sentence for place, sentence in enumerate(found) if place in kept]
 
 
@@ -176,6 +178,9 @@ class _Deck:
             directive = block.directive
             if block.kind == "figure":
                 yield f'<img src="{block.text}" alt="{escape(block.alt)}">', _FIGURE
+            elif block.kind == "printed" and _fits(block.text):
+                lines = block.text.rstrip().count("\n") + 1
+                yield f"<pre>{escape(block.text.rstrip())}</pre>", 0.6 + 0.3 * lines
             elif block.kind == "verdict":
                 rows = [self._rows[name] for name in block.text.split() if name in self._rows]
                 if rows:
@@ -219,6 +224,12 @@ class _Deck:
 
     def _line(self, text: str) -> str:
         return self.setter.line(text, self.lesson.labels)
+
+
+def _fits(printed: str) -> bool:
+    """Whether what was printed is short enough for a slide."""
+    lines = printed.rstrip().splitlines()
+    return 0 < len(lines) <= _MOST_LINES and max(map(len, lines)) <= _WIDEST
 
 
 def _sections(blocks: tuple[Block, ...]) -> Iterator[tuple[Block | None, list[Block]]]:
