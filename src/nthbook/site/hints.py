@@ -152,15 +152,14 @@ def _matching(rows: list[list[nodes.entry]], text: str, *, symbol: bool) -> list
         word = text.lower().removesuffix("s")
         return [row for row in rows if word in row[1].astext().lower()]
     wanted = _symbol(text)
-    for form in (_same, _without_argument, _without_indices):
-        found = [row for row in rows if form(wanted) in map(form, map(_symbol, _symbols(row[0])))]
-        if found:
+    for alike in (_same, _longer, _of_another, _of_the_letter):
+        if found := [row for row in rows if any(alike(wanted, it) for it in _symbols(row[0]))]:
             return found
     return []
 
 
 def _symbols(entry: nodes.entry) -> list[str]:
-    return [math.astext() for math in entry.findall(nodes.math)]
+    return [_symbol(math.astext()) for math in entry.findall(nodes.math)]
 
 
 def _symbol(tex: str) -> str:
@@ -168,14 +167,19 @@ def _symbol(tex: str) -> str:
     return "".join(_RELATION.split(tex)[0].split())
 
 
-def _same(tex: str) -> str:
-    return tex
+def _same(wanted: str, symbol: str) -> bool:
+    return wanted == symbol
 
 
-def _without_argument(tex: str) -> str:
-    """Without what follows in brackets: an eigenvalue of one matrix is like that of another."""
-    return _ARGUMENT.sub("", tex)
+def _longer(wanted: str, symbol: str) -> bool:
+    """With further indices: K^{(2)} is explained where its entries are."""
+    return symbol.startswith((f"{wanted}_", f"{wanted}^"))
 
 
-def _without_indices(tex: str) -> str:
-    return _INDICES.sub("", tex)
+def _of_another(wanted: str, symbol: str) -> bool:
+    """Of another argument: an eigenvalue of one matrix is like that of another."""
+    return _ARGUMENT.sub("", wanted) == _ARGUMENT.sub("", symbol)
+
+
+def _of_the_letter(wanted: str, symbol: str) -> bool:
+    return _INDICES.sub("", wanted) == _INDICES.sub("", symbol)

@@ -36,7 +36,8 @@ PAGE = r"""(start)=
 
 {term}`Gradient flow <gradient flow>` and {term}`gradient flow`, [$m$](notation.md#sizes),
 [width](notation.md#sizes), [$p=2$](notation.md#sizes), [$K^{(2)}_0$](notation.md#kernels),
-[$\lambda_{\min}(K)$](notation.md#kernels), [nothing](notation.md#sizes), [away](https://a.org/notation.html#sizes).
+[$\lambda_{\min}(K)$](notation.md#kernels), [$K^{(2)}$](notation.md#kernels),
+[nothing](notation.md#sizes), [away](https://a.org/notation.html#sizes).
 """
 SCRIPT = (ROOT / "book/assets/hints.js").read_text()
 STYLE = (ROOT / "book/assets/nth.css").read_text()
@@ -91,6 +92,7 @@ def test_a_term_carries_its_definition_and_stays_a_link(soup):
         (2, ["level"]),  # p = 2
         (3, ["tangent kernel", "the kernel at time"]),  # K_0^(2): the letter's rows
         (4, ["smallest eigenvalue"]),  # of K
+        (5, ["tangent kernel"]),  # K^(2), whose entries are in the table
     ],
 )
 def test_a_symbol_carries_its_lines_of_the_notation(soup, place, meanings):
