@@ -55,6 +55,52 @@ const answers = {
   },
   eigenvalues: ({ matrix }) => ({ eigenvalues: plain(lab.eigenvalues(floats(matrix), matrix.length)) }),
   activation: ({ name, points }) => ({ values: plain(lab.activated(name, floats(points), 3)) }),
+  /** A scene, played: the distance of each level from the network, the drift, the reach. */
+  scene({ id, scenes, times, width }) {
+    const { setting } = require(scenes).find((one) => one.id === id);
+    const net = { width: width ?? setting.width, depth: setting.depth, dim: 2, activation: setting.activation };
+    const angles = setting.angles.map((degrees) => (degrees * Math.PI) / 180);
+    const X = Float64Array.from(angles.flatMap((angle) => [Math.cos(angle), Math.sin(angle)]));
+    const y = Float64Array.from(setting.labels, (label) => label * setting.size);
+    const theta = lab.draw({ ...net, sigmaA: setting.sigmaA, seed: setting.seed });
+    const network = lab.run(lab.flow(net, theta, X, y, times, 1e-8), (now) => ({
+      f: lab.predictions(net, now, X),
+      K: lab.tangentKernel(lab.states(net, now, X), lab.states(net, now, X)),
+    })).seen;
+    let action = y.map(() => 0);
+    const actions = network.map(({ f }, k) => {
+      if (k > 0) {
+        action = action.map((sum, g) =>
+          sum + ((times[k] - times[k - 1]) * (f[g] + network[k - 1].f[g] - 2 * y[g])) / 2);
+      }
+      return Math.max(...action.map(Math.abs));
+    });
+    const end = Math.max(...action.map(Math.abs));
+    const radius = lab.radius(net, theta, X, Array.from(action, (sum) => sum / end));
+    const K = lab.kernels(net, theta, X);
+    const first = Array.from(y, (label, g) => label - K[1][g]);
+    const most = Math.max(...first.map(Math.abs));
+    const halfWidth = lab.stripWidth(net, theta, X, first.map((value) => value / most));
+    const levels = {};
+    for (const [name, level, strip] of [["2", 2], ["3", 3], ["4", 4], ["strip", 4, halfWidth]]) {
+      const played = lab.run(lab.truncated(K, y, times, level, { halfWidth: strip ?? null }), (z) => ({
+        f: z.slice(0, y.length),
+        least: lab.eigenvalues(lab.levelKernel(K, level, z, strip ?? null), y.length)[0],
+      }));
+      levels[name] = {
+        errors: played.seen.map(({ f }, k) => Math.hypot(...f.map((value, g) => value - network[k].f[g]))),
+        residuals: played.seen.map(({ f }) => Math.hypot(...f.map((value, g) => value - y[g]))),
+        least: played.seen.map(({ least }) => least),
+        stopped: Number.isFinite(played.stopped) ? played.stopped : null,
+      };
+    }
+    const size = Math.hypot(...network[0].K);
+    return {
+      levels,
+      drift: network.map(({ K: now }) => Math.hypot(...now.map((value, k) => value - network[0].K[k])) / size),
+      reach: actions.map((spent) => (spent > 0 ? radius / spent : 1e9)),
+    };
+  },
   draw({ net }) {
     return { theta: plain(lab.draw(net)) };
   },

@@ -238,3 +238,97 @@ def test_the_reach_of_two_hidden_layers_comes_from_the_terms_of_a_straight_path(
 
     (answer,) = asked([{"kind": "terms", "direction": force.tolist(), "orders": 5} | case])
     np.testing.assert_allclose(answer["terms"], [term(k) for k in range(5)], rtol=1e-9)
+
+
+SCENES = MATHEMATICS.with_name("scenes.js")
+
+
+@pytest.fixture(scope="module")
+def played():
+    """What each scene shows, at whole times; the fourth also in a wider network."""
+    asked_for = {
+        "lazy": ("lazy", 20, None),
+        "moves": ("moves", 20, None),
+        "turns": ("turns", 20, None),
+        "wider": ("wider", 100, None),
+        "wider, 256 units": ("wider", 100, 256),
+        "far": ("far", 20, None),
+    }
+    questions = [
+        {
+            "kind": "scene",
+            "id": scene,
+            "width": width,
+            "scenes": str(SCENES),
+            "times": np.linspace(0, horizon, 101).tolist(),
+        }
+        for scene, horizon, width in asked_for.values()
+    ]
+    return dict(zip(asked_for, asked(questions), strict=True))
+
+
+def last(values):
+    return np.array(values)[-1]
+
+
+def at(values, time, horizon=20):
+    return values[round(100 * time / horizon)]
+
+
+def test_the_lazy_scene_is_lazy(played):
+    scene = played["lazy"]
+    assert max(scene["levels"]["2"]["errors"]) < 0.003
+    assert max(scene["drift"]) < 0.01
+    assert min(scene["reach"]) > 1
+
+
+def test_in_the_second_scene_the_kernel_moves_and_each_level_notices_more(played):
+    scene = played["moves"]
+    worst = {name: max(level["errors"]) for name, level in scene["levels"].items()}
+    assert worst["2"] == pytest.approx(0.3, abs=0.02)
+    assert worst["3"] < 0.6 * worst["2"]
+    assert worst["4"] == pytest.approx(0.07, abs=0.005)
+    assert last(scene["drift"]) == pytest.approx(1 / 3, abs=0.04)
+
+
+def test_in_the_third_scene_the_level_three_turns_back_and_four_does_not(played):
+    scene = played["turns"]
+    three, four = scene["levels"]["3"], scene["levels"]["4"]
+    nearest = int(np.argmin(three["residuals"]))
+    assert 8 < 20 * nearest / 100 < 10
+    assert last(three["residuals"]) > 5 * three["residuals"][nearest]
+    crossing = np.flatnonzero(np.array(three["least"]) < 0)[0] * 20 / 100
+    assert crossing == pytest.approx(9, abs=0.5)
+    assert max(four["errors"]) < 0.03
+    assert min(four["least"]) > 0
+    assert np.argmin(four["residuals"]) == 100  # to the end nearer to the labels
+    assert max(three["errors"]) > max(scene["levels"]["2"]["errors"])
+
+
+def test_in_the_fourth_scene_wider_is_later(played):
+    narrow, wide = played["wider"], played["wider, 256 units"]
+    assert narrow["levels"]["4"]["stopped"] == pytest.approx(19, abs=0.5)
+    assert wide["levels"]["4"]["stopped"] == pytest.approx(69, abs=0.5)
+    for scene, time in ((narrow, 5.4), (wide, 13)):
+        below = np.flatnonzero(np.array(scene["reach"]) < 1)[0]  # times one apart
+        assert below - 1 <= time <= below + 1
+    for name in ("2", "3", "4"):
+        assert at(wide["levels"][name]["errors"], 10, 100) < 0.2 * at(
+            narrow["levels"][name]["errors"], 10, 100
+        )
+
+
+def test_in_the_fifth_scene_a_further_kernel_helps_at_first_and_hurts_later(played):
+    scene = played["far"]
+    early, late = (
+        {name: at(level["errors"], time) for name, level in scene["levels"].items()}
+        for time in (2, 13)
+    )
+    assert early["4"] < early["3"] < early["2"]
+    assert late["strip"] < late["2"] < late["3"] < late["4"]
+    assert [round(early[name], 2) for name in "234"] == [0.05, 0.03, 0.01]
+    assert late["strip"] == pytest.approx(0.4, abs=0.05)
+    assert scene["levels"]["4"]["stopped"] == pytest.approx(13.6, abs=0.05)
+    assert scene["levels"]["strip"]["stopped"] is None
+    below = np.flatnonzero(np.array(scene["reach"]) < 1)[0] * 20 / 100
+    assert 3 < below < 4

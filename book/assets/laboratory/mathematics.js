@@ -513,53 +513,74 @@ function nthLaboratoryMathematics() {
   ];
   const DEFECT = [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40];
 
+  /** Weights of the stages for the state within a step, at the part s of it: of order four. */
+  function within(s) {
+    const [rise, bump] = [s * s * (3 - 2 * s), s * s * (s - 1) * (s - 1)];
+    const [b1, , b3, b4, b5, b6] = NODES[6];
+    return [
+      rise * b1 + s * (s - 1) * (s - 1) - (bump * 5 * (2558722523 - 31403016 * s)) / 11282082432,
+      0,
+      rise * b3 + (bump * 100 * (882725551 - 15701508 * s)) / 32700410799,
+      rise * b4 - (bump * 25 * (443332067 - 31403016 * s)) / 1880347072,
+      rise * b5 + (bump * 32805 * (23143187 - 3489224 * s)) / 199316789632,
+      rise * b6 - (bump * 55 * (29972135 - 7076736 * s)) / 822651844,
+      s * s * (s - 1) + (bump * 10 * (7414447 - 829305 * s)) / 29380423,
+    ];
+  }
+
   /**
    * Dormand and Prince's pair of orders 5 and 4. `velocity(z, out)` is autonomous; `error(defect,
-   * z)` measures what a step missed in units of what is allowed. Steps end at each of the times:
-   * yields [index, z] there, and null in between, so that a caller may look up from the work.
-   * Ends early, with `stopped`, where a step grows too short or a number leaves all bounds.
+   * z)` measures what a step missed in units of what is allowed. Yields [index, z] for each of the
+   * times, to be looked at and not to be kept, and null for each step. Ends early, with `stopped`,
+   * where a step grows too short or a number leaves all bounds.
    */
   function* integrate(velocity, z, times, error, smallest = 1e-9) {
     const stages = NODES.map(() => new Float64Array(z.length));
-    const [next, defect] = [new Float64Array(z.length), new Float64Array(z.length)];
+    const [next, work] = [new Float64Array(z.length), new Float64Array(z.length)];
+    const end = times[times.length - 1];
+    const combined = (out, weights, step) => {
+      weights.forEach((weight, s) => {
+        if (weight === 0) return;
+        const factor = step * weight;
+        const known = stages[s];
+        for (let i = 0; i < out.length; i++) out[i] += factor * known[i];
+      });
+    };
     let t = times[0];
-    let step = (times[times.length - 1] - t) / 1000;
+    let goal = 1;
+    let step = (end - t) / 1000;
     velocity(z, stages[0]);
     yield [0, z];
-    for (let goal = 1; goal < times.length; goal++) {
-      while (t < times[goal]) {
-        const whole = times[goal] - t;
-        const tried = step >= whole * 0.999999 ? whole : Math.min(step, whole / 2 < step ? whole / 2 : step);
-        for (let stage = 1; stage < 7; stage++) {
-          next.set(z);
-          NODES[stage].forEach((weight, s) => {
-            if (weight === 0) return;
-            const factor = tried * weight;
-            const known = stages[s];
-            for (let i = 0; i < next.length; i++) next[i] += factor * known[i];
-          });
-          velocity(next, stages[stage]);
-        }
-        defect.fill(0);
-        DEFECT.forEach((weight, s) => {
-          if (weight === 0) return;
-          const factor = tried * weight;
-          for (let i = 0; i < defect.length; i++) defect[i] += factor * stages[s][i];
-        });
-        const missed = error(defect, next);
-        if (missed <= 1) {
-          t = tried === whole ? times[goal] : t + tried;
-          z.set(next);
-          stages[0].set(stages[6]);
-        }
-        const factor = Number.isFinite(missed) ? 0.9 * Math.max(missed, 1e-10) ** -0.2 : 0.1;
-        // a step that was cut short to end at a time says nothing against longer ones
-        const proposed = tried * Math.min(5, Math.max(0.2, factor));
-        step = missed <= 1 && tried === whole ? Math.max(step, proposed) : proposed;
-        if (step < smallest * times[times.length - 1]) return { stopped: t };
-        yield null;
+    while (goal < times.length) {
+      const last = step >= (end - t) * 0.999999;
+      const tried = last ? end - t : step;
+      for (let stage = 1; stage < 7; stage++) {
+        next.set(z);
+        combined(next, NODES[stage], tried);
+        velocity(next, stages[stage]);
       }
-      yield [goal, z];
+      work.fill(0);
+      combined(work, DEFECT, tried);
+      const missed = error(work, next);
+      const factor = Number.isFinite(missed) ? 0.9 * Math.max(missed, 1e-10) ** -0.2 : 0.1;
+      step = tried * Math.min(5, Math.max(0.2, factor));
+      if (missed <= 1) {
+        const reached = last ? end : t + tried;
+        for (; goal < times.length && times[goal] <= reached; goal++) {
+          if (times[goal] === reached) {
+            yield [goal, next];
+          } else {
+            work.set(z);
+            combined(work, within((times[goal] - t) / tried), tried);
+            yield [goal, work];
+          }
+        }
+        t = reached;
+        z.set(next);
+        stages[0].set(stages[6]);
+      }
+      if (step < smallest * end) return { stopped: t };
+      yield null;
     }
     return { stopped: Infinity };
   }

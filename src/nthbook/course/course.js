@@ -10,13 +10,3 @@ function fitFormulas(part) {
     }
   }
 }
-
-// What scrolls in its own box can be reached by keyboard.
-function reachBoxes() {
-  for (const box of document.querySelectorAll("mjx-container[display], table, pre")) {
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
-  }
-}
-document.fonts.ready.then(reachBoxes);
-addEventListener("resize", reachBoxes);

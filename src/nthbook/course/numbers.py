@@ -9,8 +9,6 @@ from nthbook.course.typeset import escape
 from nthbook.ledger.cards import formula, own_run, picture, words
 from nthbook.ledger.rows import LedgerRow
 
-_COLUMNS = ("Claim", "Predicted", "Measured", "In margins", "Verdict")
-
 
 def badge(row: LedgerRow, *, control: bool = False) -> str:
     """The verdict of a claim, or of its control: a sign, a word and a colour."""
@@ -20,9 +18,9 @@ def badge(row: LedgerRow, *, control: bool = False) -> str:
 
 def numbers_table(rows: Iterable[LedgerRow]) -> str:
     """A table of claims: statement, prediction, measurement, picture, verdict and control."""
-    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+    head = "<tr><th>Claim</th><th>Predicted</th><th>Measured</th><th></th><th>Verdict</th></tr>"
     body = "".join(map(_line, rows))
-    return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<table class="numbers"><thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
 def _line(row: LedgerRow) -> str:

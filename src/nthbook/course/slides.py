@@ -111,12 +111,10 @@ def chapter_slides(book: Book, lesson: Lesson) -> str:
 
 
 def _section(slide: Slide, number: int, count: int) -> str:
-    head = "h1" if number == 1 else "h2"
     notes = f'<aside class="notes" aria-label="notes">{slide.notes}</aside>' if slide.notes else ""
-    body = f"<{head}>{slide.title}</{head}>{''.join(slide.parts)}"
     return (
         f'<section class="slide" id="slide-{number}" aria-label="slide {number} of {count}">'
-        f'<div class="face"><div class="body">{body}</div>'
+        f'<div class="face"><div class="body"><h2>{slide.title}</h2>{"".join(slide.parts)}</div>'
         f'<p class="foot">{number}</p></div>{notes}</section>'
     )
 

@@ -88,7 +88,7 @@ def truncated_hierarchy(
             on the integrated residual alone: from the same state at the same cost, and even levels
             keep their power of m. The series diverges once :func:`nthlib.reach` falls below one;
             its sum along a strip that is narrow enough does not. Needs the signature.
-        half_width: of that strip, as the action, the largest |∫ ∂ℓ/∂f dt|, at which training at
+        half_width: of that strip, as the action, the largest abs(∫ ∂ℓ/∂f dt), at which training at
             imaginary speed meets its first singularity; infinite, it changes nothing. None takes
             0.8 of the reach on a straight path along the first residual.
         rtol: relative tolerance of the solver.

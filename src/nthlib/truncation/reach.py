@@ -17,13 +17,13 @@ _FEWEST = 5
 def reach(terms: Float[Array, "T orders *labellings"]) -> Float[Array, "T *labellings"]:
     """The reach R of the truncated hierarchy at every time, from the sizes of its terms.
 
-    K̃^(2) is a power series in the action A, the largest |∫ ∂ℓ/∂f dt|, cut after the power p − 2.
+    K̃^(2) is a power series in the action A, the largest abs(∫ ∂ℓ/∂f dt), cut after the power p − 2.
     The reach is its radius of convergence over the action spent so far. It falls as training goes
     on; where it exceeds one a higher level helps, below it does not. The rule, from p = 6 on: **go
     on to p + 2 if the reach is at least 0.9; else stop raising p, or resum="strip"**. It is an
     estimate from the last two terms,
 
-        R ≈ min over k = p − 3, p − 2 of (e^{−2} t_0 / t_k)^{1/k},    t_k = max |C_k|.
+        R ≈ min over k = p − 3, p − 2 of (e^{−2} t_0 / t_k)^{1/k},    t_k = max abs(C_k).
 
     For one hidden layer t_k ≈ s t_0 R^{−k}: the largest unit rules the late terms, and has the
     share s of the kernel. s = e^{−2} was fitted to 147 runs of tanh networks. It is no law: a

@@ -120,18 +120,3 @@ def test_a_formula_that_cannot_be_read_is_named(small_book, lesson):
     (broken,) = lessons(small_book)
     with pytest.raises(UsageError, match=r"\\undefined"):
         chapter_slides(small_book, broken)
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_stands_in_the_way_of_a_reader(
-    small_book, lesson, opened, node, width, scheme
-):
-    axe = (node / "node_modules" / "axe-core" / "axe.min.js").read_text()
-    settings = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
-    for text in (chapter_slides(small_book, lesson), chapter_handout(small_book, lesson)):
-        page = opened(text, **settings)
-        page.evaluate(axe)
-        found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-        assert [each["id"] for each in found["violations"]] == []
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
