@@ -117,6 +117,19 @@ def blow_up():
     return found.t_events[0][0]
 
 
+def radius_of_a_unit():
+    """Along imaginary time h = iu obeys u' = 1/cos(u)², for a = −1, until cos(u) is zero."""
+
+    def pole(s, u):
+        return u[0] - 1.57079
+
+    pole.terminal = True
+    found = integrate.solve_ivp(
+        lambda s, u: 1 / np.cos(u) ** 2, (0, 2), [0.0], events=pole, rtol=1e-10, atol=1e-12
+    )
+    return found.t_events[0][0]
+
+
 def second_order_of_a_unit():
     """A linear unit moves by a linear equation, so that its second moments are exact."""
     n = 4
@@ -242,6 +255,7 @@ FOUND = {
     "exercise-convergence-power": [(power_of_width, 1e-6)],
     "exercise-convergence-think": [(end_of_two_labels, 1e-8)],
     "exercise-truncation-hand": [(blow_up, 1e-3)],
+    "exercise-reach-hand": [(radius_of_a_unit, 1e-6)],
     "exercise-letters-hand": [(second_order_of_a_unit, 1e-5)],
     "exercise-test-hand": [(averaged_correction, 0.05)],
     "exercise-ensembles-hand": [(lag_of_frozen_kernels, 1e-5)],
