@@ -127,6 +127,7 @@
     };
     root.dataset.state = "computing";
     root.dataset.job = job;
+    summary.textContent = "Training.";
     worker.onmessage = ({ data }) => {
       if (data.job === job) receive(data);
     };
@@ -352,7 +353,9 @@
   /** A setting is changed by hand: what a scene said need not hold any longer. */
   function change(changes, { keep = false } = {}) {
     Object.assign(state, changes);
-    if (!keep && scene) sceneNote.hidden = false;
+    if (!keep && scene && !Object.keys(changes).every((name) => scene.invites?.includes(name))) {
+      sceneNote.hidden = false;
+    }
     time = 0;
     showControls();
     writeAddress();
@@ -377,6 +380,7 @@
     scene = one;
     answerBox.open = false;
     sceneNote.hidden = true;
+    if (one.invites) settings.open = true;
     change({ ...structuredClone(one.setting), levels: levelsOf(one) }, { keep: true });
   }
 
@@ -589,11 +593,12 @@
     if (!run?.frames.length || playing) return;
     const at = whereIs(time);
     const depth = state.depth === 1 ? "one hidden layer" : "two hidden layers";
-    const setting = `A ${state.activation} network with ${depth} of ${state.width} units, t = ${number(time, 1)} of ${state.horizon}.`;
+    const article = state.activation === "erf" ? "An" : "A";
+    const setting = `${article} ${state.activation} network with ${depth} of ${state.width} units, t = ${number(time, 1)} of ${state.horizon}.`;
     const now = between(run.frames, ({ f }) => f, at);
     const left = Math.hypot(...state.labels.map((label, i) => label * state.size - now[i]));
     const all = Math.hypot(...state.labels.map((label, i) => label * state.size - run.frames[0].f[i]));
-    const share = all > 0 ? ` ${Math.round((100 * left) / all)} per cent of the residual is left;` : "";
+    const share = all > 0 ? ` ${Math.round((100 * left) / all)} per cent of the distance to the labels is left;` : "";
     const reach = run.reach ? interpolated(run.reach, at) : null;
     const series = reach === null || reach === Infinity ? ""
       : ` The reach is ${number(reach, 2)}: the series in p ${reach < 1 ? "diverges" : "converges"}.`;
@@ -643,6 +648,7 @@
   const fromHash = readAddress(location.hash.slice(1));
   if (!fromHash && !readAddress(location.search)) scene = nthLaboratoryScenes[0];
   const led = heading();
+  if (scene?.invites) settings.open = true;
   writeAddress();
   showControls();
   compute();

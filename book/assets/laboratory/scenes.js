@@ -39,6 +39,7 @@ const nthLaboratoryScenes = [
   {
     id: "wider",
     name: "4 Wider is later",
+    invites: ["width"], // the scene asks for it: its words still hold
     setting: {
       width: 16, depth: 1, activation: "tanh", angles: [20, 65, 110, 155], labels: [1, -1, 1, -1],
       size: 2, sigmaA: 1, seed: 1, horizon: 100, input: 1,

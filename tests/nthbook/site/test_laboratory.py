@@ -290,6 +290,14 @@ def test_a_level_that_blows_up_ends_and_the_page_says_so(visit):
     assert page.get_by_text("p = 4 blows up", exact=True).count() == 0  # it has not happened yet
 
 
+def test_what_a_scene_asks_for_does_not_leave_it(visit):
+    page = opened(visit(SIZES[1]), "scene=wider")
+    assert page.locator(".nth-lab-settings").get_attribute("open") is not None
+    for name, hidden in (("width", True), ("size", False)):
+        computed_anew(page, page.locator(f"#nth-lab-{name}").press, "ArrowRight")
+        assert page.locator(".nth-lab-changed").is_hidden() == hidden
+
+
 def test_a_setting_travels_in_the_address(visit, visit_folder):
     setting = "m=32&H=2&act=softplus&x=10,80,200&y=1,-0.5,0.25&sa=0.5&L=3&seed=11&T=5&i=2&p=2,4&t=3"
     page = opened(visit(), setting)
