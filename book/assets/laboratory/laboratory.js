@@ -252,8 +252,8 @@
       (value) => change({ horizon: Number(value) })),
     html("div", { class: "nth-lab-draw" }, control("seed", "Draw number", seed),
       button("Draw anew", () => change({ seed: (state.seed % 999999) + 1 }), { id: "nth-lab-anew" })));
-  const settings = html("details", { class: "nth-lab-settings" }, html("summary", {}, "Settings"), choices);
-  settings.open = window.innerWidth > 600; // on a phone the pictures come first
+  const settingWords = html("summary", {}, "Settings");
+  const settings = html("details", { class: "nth-lab-settings" }, settingWords, choices);
   controls.count.show = () => {
     count.value = state.angles.length;
     controls.count.output.textContent = state.angles.length;
@@ -266,7 +266,8 @@
   const play = button("Run", () => (playing ? pause() : start()), { id: "nth-lab-run", class: "nth-lab-main" });
   const step = button("Step", () => {
     pause();
-    const next = run.times.find((each) => each > time + 1e-9) ?? state.horizon;
+    const visibly = time + 0.001 * state.horizon; // a step that nobody sees is none
+    const next = run.times.find((each) => each > visibly) ?? state.horizon;
     goTo(Math.min(next, reached()));
     announce();
   }, { id: "nth-lab-step" });
@@ -322,6 +323,8 @@
     if (time >= state.horizon - 1e-9) time = 0;
     playing = true;
     beat = null;
+    // who presses Run wants to see what it does
+    if (functionPicture.figure.getBoundingClientRect().bottom > window.innerHeight) transport.scrollIntoView();
     play.textContent = "Pause";
     requestAnimationFrame(tick);
   }
@@ -617,6 +620,8 @@
         html("option", { value: index }, `input ${index + 1}`)));
     }
     sample.value = state.input;
+    settingWords.textContent = `Settings: ${state.activation}, ${state.depth === 1 ? "one hidden layer" : "two hidden layers"} of `
+      + `${state.width} units, ${n} ${n === 1 ? "input" : "inputs"}, labels of size ${state.size}`;
     progress.value = run ? run.frames.length / (FRAMES + 1) : 0;
     showScene();
   }

@@ -54,7 +54,7 @@ const nthLabPictures = (() => {
   function chart({ question, across, up, log = false, role, names, ticks }) {
     const made_ = frame(question, role);
     const { drawing } = made_;
-    const box = { left: 46, right: WIDTH - 10, top: 8, bottom: HEIGHT - 38 };
+    const box = { left: 48, right: WIDTH - 10, top: 8, bottom: HEIGHT - 38 };
     const clip = `nth-lab-clip-${made++}`;
     const inside = { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top };
     const grid = svg("g", { class: "nth-lab-grid" });
@@ -67,7 +67,7 @@ const nthLabPictures = (() => {
       svg("text", { x: (box.left + box.right) / 2, y: HEIGHT - 4, class: "nth-lab-axis" }, across),
       svg("text", {
         class: "nth-lab-axis",
-        transform: `translate(11 ${(box.top + box.bottom) / 2}) rotate(-90)`,
+        transform: `translate(9 ${(box.top + box.bottom) / 2}) rotate(-90)`,
       }, up));
     const scale = { x: [0, 1], y: [0, 1] };
     const part = (value, [low, high]) => (value - low) / (high - low);
