@@ -1,8 +1,9 @@
-"""What the strip adds to a right-hand side, and what every level of ``truncated_flow`` takes.
+"""What the strip adds to a right-hand side, and what the levels take: one by one, or all at once.
 
 Both runs of a pair take the same steps, since an infinitely wide strip changes no number: their
-seconds compare one right-hand side. The levels run in a process each, which compiles:
-``python -m benchmarks.reach LEVEL``.
+seconds compare one right-hand side. ``truncated_flow`` takes any model and one level; with one
+hidden layer, all levels come from its units at complex speeds. Each runs in a process of its own,
+which compiles: ``python -m benchmarks.reach LEVEL``, or 0 for all levels at once.
 """
 
 import json
@@ -17,16 +18,19 @@ import jax.numpy as jnp
 
 import nthlib as nth
 from benchmarks.timing import medians
+from nthlib.truncation.units import unit_levels
 
 # Samples, width, depth, level.
 PAIRS = ((4, 256, 1, 6), (48, 256, 2, 4))
 LEVELS = range(2, 13, 2)
-WIDTH, SECONDS = 256, 900
+WIDTH, HORIZON, SECONDS = 256, 20.0, 900
+# Of the units: steps, and the radius of the circle, below half of this network's reach.
+STEPS, RADIUS = 400, 0.5
 
 
 def run(repeats: int = 5) -> list[dict[str, Any]]:
     """Rows of both kinds, told apart by ``kind``."""
-    return [_pair(*case, repeats) for case in PAIRS] + [_level(level) for level in LEVELS]
+    return [_pair(*case, repeats) for case in PAIRS] + [_level(level) for level in (*LEVELS, 0)]
 
 
 def _task(n: int, m: int, depth: int, horizon: float) -> dict[str, Any]:
@@ -39,7 +43,7 @@ def _task(n: int, m: int, depth: int, horizon: float) -> dict[str, Any]:
 
 def _pair(n: int, m: int, depth: int, level: int, repeats: int) -> dict[str, Any]:
     """Predictions alone, to a tight tolerance, so that the right-hand sides are what is timed."""
-    task = _task(n, m, depth, 20.0)
+    task = _task(n, m, depth, HORIZON)
 
     def solve(**options: Any) -> nth.Solution:
         return nth.truncated_flow(**task, level=level, order=1, rtol=1e-12, **options)
@@ -69,17 +73,28 @@ def _level(level: int) -> dict[str, Any]:
 
 def _child(level: int) -> None:
     jax.config.update("jax_enable_x64", True)
-    task, seconds = _task(4, WIDTH, 1, 20.0), []
+    task = _task(4, WIDTH, 1, HORIZON)
+
+    def one_level() -> Any:
+        return nth.truncated_flow(**task, level=level, order=1).predictions
+
+    def all_levels() -> Any:
+        network = (task["model"], task["params"], task["X"], task["y"])
+        times = jnp.linspace(0.0, HORIZON, STEPS + 1)
+        return unit_levels(*network, times, jnp.arange(2, max(LEVELS) + 1), RADIUS)
+
+    seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        jax.block_until_ready(nth.truncated_flow(**task, level=level, order=1).predictions)
+        jax.block_until_ready(one_level() if level else all_levels())
         seconds.append(time.perf_counter() - start)
     print(json.dumps(dict(zip(("first", "second"), seconds, strict=True))))
 
 
 def line(row: dict[str, Any]) -> str:
     """One row for the terminal."""
-    size = f"n={row['n']} m={row['m']} H={row['H']} p={row['level']}"
+    levels = row["level"] or f"2..{max(LEVELS)}, by units"
+    size = f"n={row['n']} m={row['m']} H={row['H']} p={levels}"
     if row["kind"] == "pair":
         ratio = row["strip_over_plain"]
         return f"{size}: a right-hand side with the strip over one without {ratio:.2f}"
