@@ -58,4 +58,4 @@ def test_cells_are_short_and_a_picture_comes_early(name):
 def test_the_chapters_together_are_short():
     cells = [cell for name in CHAPTERS for cell in code_cells(name)]
     total = sum(len(code_lines(cell)) for cell in cells)
-    assert total <= 5200, "a new chapter raises this limit by its lines; else shorten one"
+    assert total <= 5220, "a new chapter raises this limit by its lines; else shorten one"
