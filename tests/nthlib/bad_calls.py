@@ -273,6 +273,7 @@ TABLE = {
         (dataclasses.replace(EXPANSION, output=jnp.ones(3)), ValueError, "output of shape"),
         (dataclasses.replace(EXPANSION, kernel=NAN), ValueError, "kernel that is not finite"),
     ],
+    (nth.predict_ensemble, "tolerance"): TOLERANCES,
     (nth.predict_ensemble, "block"): [*WHOLE, (1, ValueError, "leave it or expansion out")],
     (nth.truncated_hierarchy, "resum"): [
         ("pade", ValueError, "must be one of"),

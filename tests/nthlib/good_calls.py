@@ -16,7 +16,8 @@ KEY = jax.random.key(0)
 K = {1: jnp.ones(3), 2: jnp.eye(3)}
 # Of a network that does not exist, so that none has to be computed.
 EXPANSION = nth.WidthExpansion(
-    **dict.fromkeys(("output", "kernel"), jnp.eye(3)),
+    output=jnp.eye(3),
+    kernel=nth.limit_kernel(NET, X),
     **dict.fromkeys(("output_correction", "kernel_correction"), jnp.zeros((3, 3))),
     **dict.fromkeys(
         ("output_cumulant", "output_kernel", "kernel_covariance", "output_third", "fourth_kernel"),

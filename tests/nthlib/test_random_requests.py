@@ -173,7 +173,7 @@ ODD = {
     nth.taylorised_flow: TRAINING | SOLVER | {"X_test": POINTS, "degree": ORDERS},
     nth.predict_ensemble: {
         "net": MODELS, "X": POINTS, "y": LABELS, "times": TIMES, "centred": FLAGS,
-        "expansion": JUNK, "block": COUNTS,
+        "expansion": JUNK, "tolerance": REAL, "block": COUNTS,
     },
     nth.truncated_hierarchy: SOLVER
     | {
@@ -239,6 +239,7 @@ WARNINGS = (
     "must be a fit, a number",
     "the correction is not small: its parts",
     "errors of the expansion may make up",
+    "expansion has another limiting kernel",
 )
 
 

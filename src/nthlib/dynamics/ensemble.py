@@ -417,10 +417,10 @@ def _warn_of_width(width: int, found: EnsemblePrediction) -> None:
 
     How far the next order in 1/m is from being small shows in the parts.
     """
-    sizes = np.linalg.norm(np.stack([np.asarray(part) for part in found.parts.values()]), axis=2)
     whole = np.linalg.norm(np.asarray(found.mean), axis=1)
+    parts = sum(np.linalg.norm(np.asarray(part), axis=1) for part in found.parts.values())
     known = whole > 0
-    share = float(np.max(sizes.sum(axis=0)[known] / whole[known], initial=0.0))
+    share = float(np.max(np.broadcast_to(parts, whole.shape)[known] / whole[known], initial=0.0))
     if share > SMALL * width:
         checks.warn(
             f"at width {width} the correction is not small: its parts reach {share / width:.2g} of "
