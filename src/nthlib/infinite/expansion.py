@@ -21,7 +21,7 @@ METHODS = ("auto", "quadrature", "sobol")
 # Points at which the activation is evaluated at once: one compiled program for all.
 _POINTS_AT_ONCE = 2**15
 # Tensors of N⁴ numbers at the peak, and numbers in tables and at the nodes.
-_TENSORS, _NUMBERS = 50, 2**20
+_TENSORS, _NUMBERS = 60, 2**20
 # More inputs and larger tolerances than these take a sample.
 _MANY, _ROUGH = 16, 1e-3
 # Far above rounding, and far below what a jump within three deviations takes away.

@@ -120,7 +120,7 @@ def push_jet(
     """
     params, X, X_test = data
     model = model if tile is None else in_tiles(model, tile)
-    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
+    curve = _curve(params, moved)
     found = taylor_coefficients(lambda theta: push(model, theta, X, X_test, force), curve)
     velocity = tuple(_scaled(direction, _size(params)) for direction, _ in found[:-1])
     return Pushed(velocity, [rate for _, rate in found])
@@ -135,7 +135,7 @@ def terms_of_jet(
 ) -> list[Array]:
     """C_k = [ε^k] K^(2) for k = 0, .., p − 2, each (N, n)."""
     params, X, X_test = data
-    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved[: level - 2])]
+    curve = _curve(params, moved[: level - 2])
 
     def kernel(theta: PyTree) -> Array:
         return tangent_kernel(model, theta, X, X_test, blocks)
@@ -163,7 +163,7 @@ def push_gram(
     """
     params, X, X_test = data
     model = model if tile is None else in_tiles(model, tile)
-    curve = [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
+    curve = _curve(params, moved)
     everything = X if X_test is None else jnp.concatenate([X, X_test])
 
     def backward(theta: PyTree) -> PyTree:
@@ -194,6 +194,11 @@ def kernel_of_gram(
         jnp.eye(size, dtype=data[1].dtype),
     )
     return columns.T
+
+
+def _curve(params: PyTree, moved: tuple[PyTree, ...]) -> list[PyTree]:
+    """θ_0, ξ_1, ξ_2, ..: the coefficients of the curve, in units of the parameters."""
+    return [params, *(_scaled(xi, 1 / _size(params)) for xi in moved)]
 
 
 def _size(params: PyTree) -> float:

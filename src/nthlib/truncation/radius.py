@@ -44,7 +44,7 @@ def reach_of_network(
     X: Float[Array, "n d"],
     action: Float[Array, " n"],
 ) -> float:
-    """How much slower training converges than the hierarchy needs: above 1, it converges in p.
+    """The reach R of the hierarchy, from the initial weights: above 1 it converges in the level p.
 
     Along a given residual path every unit of a network with one hidden layer follows a flow of its
     own, and the hierarchy of level p is the Taylor polynomial of degree p − 2 in ε, at ε = 1, of
