@@ -10,7 +10,7 @@ const lab = new Function(`${text}; return nthLaboratoryMathematics();`)();
 const floats = (values) => Float64Array.from(values.flat(Infinity));
 const plain = (values) => (values && values.length !== undefined ? Array.from(values, plain) : values);
 
-function given({ net, weights, readout, X, X_test = [], y = [] }) {
+function given({ net, weights = [], readout = [], X, X_test = [], y = [] }) {
   const theta = floats([weights, readout]);
   return { net, theta, X: floats(X), test: floats(X_test), y: floats(y) };
 }
@@ -52,6 +52,23 @@ const answers = {
   terms(asked) {
     const { net, theta, X } = given(asked);
     return { terms: plain(lab.kernelTerms(net, theta, X, floats(asked.direction), asked.orders)) };
+  },
+  limit(asked) {
+    const { net, X, test, y } = given(asked);
+    const frames = lab.limit(net, net.sigmaA, X, y, test, asked.times);
+    return { mean: plain(frames.map(({ mean }) => mean)), deviation: plain(frames.map(({ deviation }) => deviation)) };
+  },
+  /** Draws, trained: their predictions at the last of the times. */
+  trained(asked) {
+    const { net, X, test, y } = given(asked);
+    const everywhere = Float64Array.from([...X, ...test]);
+    return {
+      predictions: Array.from({ length: asked.draws }, (_, k) => {
+        const theta = lab.draw({ ...net, seed: k + 1 });
+        const { seen } = lab.run(lab.flow(net, theta, X, y, asked.times), (now) => lab.predictions(net, now, everywhere));
+        return plain(seen[seen.length - 1]);
+      }),
+    };
   },
   eigenvalues: ({ matrix }) => ({ eigenvalues: plain(lab.eigenvalues(floats(matrix), matrix.length)) }),
   activation: ({ name, points }) => ({ values: plain(lab.activated(name, floats(points), 3)) }),

@@ -25,6 +25,8 @@ TIMES = (0.0, 0.7, 2.0, 5.0)
 LEVELS = (2, 3, 4)
 # Of the strip sum, as an action; narrow enough that the weights are far from one.
 HALF_WIDTH = 3.0
+# At which a correction of order 1/m, which is not compared, is small.
+LIMIT_WIDTH = 4096
 # Width, inputs to train on, other inputs.
 SIZES = ((4, 2, 1), (5, 3, 1))
 
@@ -33,7 +35,11 @@ def network(case: dict[str, Any]) -> nth.FullyConnected:
     """The network of a case, for nthlib."""
     asked = case["net"]
     return nth.FullyConnected(
-        asked["dim"], asked["width"], asked["depth"], named(asked["activation"])
+        asked["dim"],
+        asked["width"],
+        asked["depth"],
+        named(asked["activation"]),
+        sigma_a=asked.get("sigmaA", 1.0),
     )
 
 
@@ -99,6 +105,19 @@ def level_answer(case: dict[str, Any]) -> dict[str, Any]:
     return _run(solution.predictions, solution.kernel)
 
 
+def limit_answer(case: dict[str, Any]) -> dict[str, Any]:
+    """What nthlib says that all networks of infinite width do."""
+    X, test, y = (jnp.array(case[name]) for name in ("X", "X_test", "y"))
+    found = nth.predict_ensemble(
+        network(case), X, y, jnp.array(TIMES), X_test=test, centred=False, tolerance=1e-3
+    )
+    variance = np.diagonal(found.covariance, axis1=1, axis2=2)
+    return {
+        "mean": [rounded(row) for row in found.mean],
+        "deviation": [rounded(np.sqrt(row)) for row in variance],
+    }
+
+
 def _run(predictions: Any, kernel: Any) -> dict[str, Any]:
     return {
         "predictions": [rounded(row) for row in predictions],
@@ -106,7 +125,12 @@ def _run(predictions: Any, kernel: Any) -> dict[str, Any]:
     }
 
 
-ANSWERS = {"kernels": kernel_answer, "flow": flow_answer, "level": level_answer}
+ANSWERS = {
+    "kernels": kernel_answer,
+    "flow": flow_answer,
+    "level": level_answer,
+    "limit": limit_answer,
+}
 
 
 def questions() -> list[dict[str, Any]]:
@@ -120,6 +144,9 @@ def questions() -> list[dict[str, Any]]:
         found += [{"kind": "level", "level": level} | case for level in LEVELS]
         strip = {"kind": "level", "half_width": HALF_WIDTH} | case
         found += [{"level": level} | strip for level in LEVELS[1:]]
+        limit = {"kind": "limit"} | case
+        limit["net"] = case["net"] | {"width": LIMIT_WIDTH, "sigmaA": 0.8}
+        found.append({k: v for k, v in limit.items() if k not in ("weights", "readout")})
     return found
 
 

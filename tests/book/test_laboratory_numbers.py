@@ -68,7 +68,7 @@ def test_the_laboratory_computes_what_nthlib_does(answers, number):
 
 def test_the_cases_are_many_and_of_every_kind():
     assert len(CASES) >= 40
-    for depth, kind in itertools.product((1, 2), ("kernels", "flow", "level")):
+    for depth, kind in itertools.product((1, 2), ("kernels", "flow", "level", "limit")):
         assert any(case["kind"] == kind and case["net"]["depth"] == depth for case in CASES)
     for level, strip in ((2, False), (3, False), (4, False), (3, True), (4, True)):
         assert any(case.get("level") == level and ("half_width" in case) == strip for case in CASES)
@@ -100,6 +100,9 @@ WRONG = {
         "curved[(a * n + b) * n + g] + back[(g * N + a) * n + b]",
     ),
     "a force without 1/n": ("(y[g] - pass.f[g]) / n", "(y[g] - pass.f[g])"),
+    "an infinite network's kernel without σ_a²": ("variance * entry * slopes", "entry * slopes"),
+    "its covariance without the factor two": ("(across - 2 *", "(across -"),
+    "a coefficient of Hermite's without its root": ("Math.sqrt(k) * before", "k * before"),
     "the strip's weights without π/4": ("(Math.PI * action) / (4 *", "action / (4 *"),
 }
 
@@ -115,6 +118,18 @@ def test_a_planted_error_is_found(tmp_path, right):
     found = asked(cases, wrong)
     gaps = [distance(one, case["answer"]) for one, case in zip(found, cases, strict=True)]
     assert max(gaps) > 100 * ACCURACY
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_band_is_that_of_the_laboratorys_own_draws(depth):
+    """At width 256 what is left out, of order 1/m, is small beside the error of 100 draws."""
+    case = next(case for case in CASES if case["kind"] == "limit" and case["net"]["depth"] == depth)
+    of_width = case | {"net": case["net"] | {"width": 256}, "draws": 100, "kind": "trained"}
+    trained, limit = asked([of_width, case])
+    seen = np.array(trained["predictions"])
+    mean, deviation = np.array(limit["mean"])[-1], np.array(limit["deviation"])[-1]
+    assert np.abs(seen.mean(0) - mean).max() < 4 * deviation.max() / 10
+    np.testing.assert_allclose(seen.std(0, ddof=1), deviation, rtol=4 / np.sqrt(200))
 
 
 def test_activations_and_their_derivatives():

@@ -31,7 +31,7 @@
     labels: Array.from({ length: n }, (_, i) => (i % 2 ? -1 : 1)),
   });
 
-  const state = { ...nthLaboratoryScenes[0].setting, levels: ["2", "3", "4"], speed: "normal" };
+  const state = { ...nthLaboratoryScenes[0].setting, levels: ["2", "3", "4"], band: "off", speed: "normal" };
   let [time, scene] = [0, null];
 
   const whole = (low, high) => (text) => {
@@ -57,6 +57,7 @@
     horizon: ["T", among(HORIZONS)],
     input: ["i", whole(0, 7)],
     speed: ["speed", among(Object.keys(SPEEDS))],
+    band: ["band", among(["off", "on"])],
     levels: ["p", (text) => {
       const chosen = text === "" ? [] : text.split(",");
       return chosen.every((one) => LEVELS.some(({ name }) => name === one)) ? chosen : null;
@@ -122,7 +123,7 @@
     worker = new Worker(programAddress);
     job += 1;
     run = {
-      setting: structuredClone(state), times: timesOf(state.horizon), start: null, levels: {},
+      setting: structuredClone(state), times: timesOf(state.horizon), start: null, all: [], levels: {},
       frames: [], reach: null, seconds: null,
     };
     root.dataset.state = "computing";
@@ -150,6 +151,7 @@
 
   function receive(data) {
     if (data.kind === "start") run.start = data;
+    else if (data.kind === "limit") run.all = data.frames;
     else if (data.kind === "level") run.levels[data.name] = data;
     else if (data.kind === "frame") run.frames[data.index] = data;
     else {
@@ -296,11 +298,24 @@
       nthLabPictures.svg("path", { d: "M1 4H33", class: `nth-lab-line nth-lab-p${name}` }));
     return html("label", { for: input.id }, input, swatch, words);
   });
+  const bandBox = html("input", { type: "checkbox", id: "nth-lab-band" });
+  bandBox.addEventListener("input", () => {
+    state.band = bandBox.checked ? "on" : "off";
+    redraw();
+    announce();
+    writeAddress();
+  });
+  controls.band = { show: () => { bandBox.checked = state.band === "on"; } };
+  const bandLabel = html("label", { for: bandBox.id }, bandBox,
+    nthLabPictures.svg("svg", { viewBox: "0 0 34 14", class: "nth-lab-swatch", "aria-hidden": "true" },
+      nthLabPictures.svg("path", { d: "M1 0H33V14H1Z", class: "nth-lab-band" }),
+      nthLabPictures.svg("path", { d: "M1 7H33", class: "nth-lab-line nth-lab-all" })),
+    "all draws, m → ∞: mean and two standard deviations");
   const network = html("span", { class: "nth-lab-network" },
     nthLabPictures.svg("svg", { viewBox: "0 0 34 8", class: "nth-lab-swatch", "aria-hidden": "true" },
       nthLabPictures.svg("path", { d: "M1 4H33", class: "nth-lab-line nth-lab-net" })), "network");
   const shown = html("fieldset", { class: "nth-lab-levels" },
-    html("legend", {}, "Lines"), network, ...boxes);
+    html("legend", {}, "Lines"), network, ...boxes, bandLabel);
   const transport = html("div", { class: "nth-lab-transport" },
     html("div", { class: "nth-lab-buttons" }, play, step, again),
     control("time", "Time t", clock, { live: true }),
@@ -400,7 +415,8 @@
 
   // --------------------------------------------------------------------------- the pictures
 
-  const names = ["net", ...LEVELS.map(({ name }) => `p${name}`)];
+  const levelNames = LEVELS.map(({ name }) => `p${name}`);
+  const names = ["net", ...levelNames, "all"];
   const functionPicture = chart({
     question: "Which function has been learnt? Drag the labels", across: "angle of the input, in degrees",
     up: "prediction", role: "group", names, ticks: [0, 60, 120, 180, 240, 300, 360],
@@ -408,7 +424,7 @@
   const timePicture = chart({ question: "", across: "time t", up: "prediction", names });
   const errorPicture = chart({
     question: "How far is each level from the network?", across: "time t",
-    up: "error on the inputs", log: true, names: names.slice(1),
+    up: "error on the inputs", log: true, names: levelNames,
   });
   const kernels = kernelPicture();
   const units = unitsPicture();
@@ -478,6 +494,10 @@
     return [xs, ys];
   }
 
+  // Of all draws at infinite width: the mean, and the edges of the band.
+  const EDGES = [0, -2, 2].map((times) => ({ mean, deviation }) =>
+    mean.map((value, index) => value + times * deviation[index]));
+
   const levelOn = (name) => state.levels.includes(name) && run.levels[name];
 
   function draw() {
@@ -486,7 +506,9 @@
     const n = state.angles.length;
     const at = whereIs(time);
     const y = state.labels.map((label) => label * state.size);
-    const most = Math.max(...y.map(Math.abs), ...Array.from(run.start.f, Math.abs), 0.5) * 1.5;
+    const banded = state.band === "on" && run.all.length > 0;
+    const [lowest, highest] = EDGES.slice(1).map((edge) => (banded ? edge(run.all[0]) : run.start.f));
+    const most = Math.max(...y.map(Math.abs), ...Array.from(run.start.f, Math.abs), ...highest, 0.5) * 1.5;
 
     // the function on the circle
     functionPicture.axes([0, 360], [-most, most]);
@@ -496,6 +518,9 @@
       const values = levelOn(name) ? between(run.levels[name].frames, ({ f }) => f, at) : null;
       functionPicture.line(`p${name}`, CIRCLE, values ? values.slice(n) : []);
     }
+    const [mean, low_, high_] = EDGES.map((edge) => (banded ? between(run.all, edge, at).slice(n) : []));
+    functionPicture.line("all", CIRCLE, mean);
+    functionPicture.band(CIRCLE, low_, high_);
     residuals.setAttribute("d", y.map((label, i) => {
       const x = functionPicture.toX(state.angles[i]).toFixed(1);
       return `M${x} ${functionPicture.toY(label).toFixed(1)}L${x} ${functionPicture.toY(now[i]).toFixed(1)}`;
@@ -506,8 +531,8 @@
 
     // one prediction in time
     const i = state.input;
-    const low = Math.min(y[i], run.start.f[i]);
-    const high = Math.max(y[i], run.start.f[i]);
+    const low = Math.min(y[i], run.start.f[i], lowest[i]);
+    const high = Math.max(y[i], run.start.f[i], highest[i]);
     const room = 0.6 * (high - low) + 0.2;
     timePicture.axes([0, state.horizon], [low - room, high + room]);
     const across = [timePicture.box.left, timePicture.box.right];
@@ -519,6 +544,10 @@
       timePicture.line(`p${name}`, ...(levelOn(name)
         ? history_(run.levels[name].frames, ({ f }) => f[i], time, at) : [[], []]));
     }
+    const [middle, under, above] = EDGES.map((edge) => (banded
+      ? history_(run.all, (frame) => edge(frame)[i], time, at) : [[], []]));
+    timePicture.line("all", ...middle);
+    timePicture.band(under[0], under[1], above[1]);
     timePicture.say(`The prediction on input ${i + 1} against time; the dotted line is its label`);
 
     // the errors
@@ -589,6 +618,14 @@
     }).join("; ");
   }
 
+  function bandWords(at, now) {
+    const [mean, low, high] = EDGES.map((edge) => between(run.all, edge, at));
+    const i = state.input;
+    const where = now[i] < low[i] ? "below" : now[i] > high[i] ? "above" : "inside";
+    return `On input ${i + 1} all draws at infinite width have the mean ${number(mean[i])} and the band from `
+      + `${number(low[i])} to ${number(high[i])}; this network is at ${number(now[i])}, ${where} it.`;
+  }
+
   const summary = html("p", { class: "nth-reading", role: "status" });
 
   /** In words, and only when something has come to rest: a reader by ear hears this. */
@@ -606,8 +643,9 @@
     const series = reach === null || reach === Infinity ? ""
       : ` The reach is ${number(reach, 2)}: the series in p ${reach < 1 ? "diverges" : "converges"}.`;
     const errors = errorWords(at);
+    const all = state.band === "on" ? ` ${bandWords(at, now)}` : "";
     summary.textContent = `${setting}${share} the kernel has moved by ${drift(at)}.`
-      + `${errors ? ` Beside the network, ${errors}.` : ""}${series}`;
+      + `${errors ? ` Beside the network, ${errors}.` : ""}${series}${all}`;
   }
 
   // -------------------------------------------------------------------------------- the page

@@ -84,6 +84,8 @@ const nthLabPictures = (() => {
       curves.set(name, path);
       lines.prepend(path); // the first name lies on top
     }
+    const area = svg("path", { class: "nth-lab-band", d: "" });
+    if (names.includes("all")) lines.prepend(area); // the band lies beneath all lines
     let shown = "";
 
     function axes(x, y) {
@@ -123,8 +125,15 @@ const nthLabPictures = (() => {
       curves.get(name).setAttribute("d", path);
     }
 
+    /** What lies between two curves. */
+    function band(xs, low, high) {
+      const [there, back] = [low, high].map((ys) =>
+        Array.from(ys, (y, i) => `${toX(xs[i]).toFixed(1)} ${toY(y).toFixed(1)}`));
+      area.setAttribute("d", there.length ? `M${[...there, ...back.reverse()].join("L")}Z` : "");
+    }
+
     return {
-      ...made_, box, scale, toX, toY, over, lines, axes, line,
+      ...made_, box, scale, toX, toY, over, lines, axes, line, band,
       fromX: (at) => scale.x[0] + ((at - box.left) / (box.right - box.left)) * (scale.x[1] - scale.x[0]),
       fromY: (at) => scale.y[0] + ((box.bottom - at) / (box.bottom - box.top)) * (scale.y[1] - scale.y[0]),
     };

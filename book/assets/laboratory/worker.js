@@ -1,5 +1,5 @@
 // What the laboratory computes beside the page: a message with a setting comes in, and the run
-// goes out in pieces: the start, the levels, the network time after time, the reach.
+// goes out in pieces: the start, all networks, the levels, the network time after time, the reach.
 "use strict";
 
 function nthLaboratoryWorker(lab) {
@@ -21,6 +21,8 @@ function nthLaboratoryWorker(lab) {
     const send = (kind, message = {}) => self.postMessage({ kind, job: data.job, ...message });
     const firstLayer = (z) => Float32Array.from(z.subarray(0, 2 * net.width));
     send("start", { f: lab.predictions(net, theta, everywhere), units: firstLayer(theta) });
+
+    send("limit", { frames: lab.limit(net, setting.sigmaA, X, y, test, times) });
 
     const K = lab.kernels(net, theta, X, test);
     const residual = Array.from(y, (label, g) => label - K[1][g]);

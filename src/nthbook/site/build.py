@@ -28,6 +28,9 @@ _EXTENSIONS = Path(__file__).parent
 # Notes of Sphinx to itself, and the icons as a script, which no page loads.
 _LEFT_OUT = (".buildinfo", "all.min.js*")
 
+_ICON = re.compile(r"(?:\.fa-[\w-]+:before,?)+\{content:[^}]*\}")
+_NAME = re.compile(r"\.(fa-[\w-]+):before")
+
 # Headings, directives, labels and citations, in Markdown and in a notebook's JSON: where
 # the numbers come from by which other pages refer to them.
 _OUTLINE = re.compile(
@@ -125,6 +128,7 @@ def _publish(book: Book, built: Path, repository: Repository | None) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(built, fresh, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     _drop_unused_images(fresh)
+    _drop_unused_icons(fresh)
     publish_downloads(book, fresh, repository)
     (fresh / "ledger.json").write_text(ledger_data(ledger_rows(book)), encoding="utf-8")
     defects = site_defects(fresh, book.pages())
@@ -146,6 +150,16 @@ def _drop_unused_images(site: Path) -> None:
     for path in site.glob("_images/*"):
         if path.name not in text:
             path.unlink()
+
+
+def _drop_unused_icons(site: Path) -> None:
+    """The theme's style sheet names two thousand icons; the site shows a dozen."""
+    pages = [*site.rglob("*.html"), *site.rglob("*.js")]
+    used = {name for page in pages for name in re.findall(r"fa-[\w-]+", page.read_text("utf-8"))}
+    for sheet in site.glob("_static/vendor/fontawesome/*/css/all.min.css"):
+        text = sheet.read_text(encoding="utf-8")
+        shown = _ICON.sub(lambda rule: rule[0] if used & {*_NAME.findall(rule[0])} else "", text)
+        sheet.write_text(shown, encoding="utf-8")
 
 
 def _retired(html: Path) -> Path:

@@ -4,6 +4,7 @@ Figures are lossless WebP and keep every pixel; no script holds up the first pai
 loaded where a page uses them.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,18 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms.images import ImageConverter
 
 _TEMPLATES = Path(__file__).with_name("templates")
+# What the extensions give to every page, and how the classes begin that it is there for.
+_FOR_CLASSES = {
+    "sphinx-design": ("sd-",),
+    "design-tabs": ("sd-tab",),
+    "mystnb": ("cell",),
+    "pygments": ("highlight",),
+    "clipboard": ("highlight",),
+    "copybutton": ("highlight",),
+    "togglebutton": ("toggle", "dropdown", "hide"),
+    "proof": ("proof",),
+    "exercise": ("exercise", "solution"),
+}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -26,16 +39,20 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def _lighten(
     _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _document: object
 ) -> None:
-    """Let scripts wait until the page is read, and leave out the style of cards it has not."""
+    """Let scripts wait until the page is read, and leave out what is for things it has not."""
     for script in context["script_files"]:
         if script.filename:
             script.attributes.setdefault("defer", "defer")
         elif script.attributes.get("body", "").startswith("DOCUMENTATION_OPTIONS."):
             script.attributes["type"] = "module"  # which waits for the deferred ones
-    if 'class="sd-' not in context.get("body", ""):
-        context["css_files"][:] = [
-            style for style in context["css_files"] if "sphinx-design" not in str(style.filename)
-        ]
+    classes = " ".join(re.findall(r'class="([^"]*)"', context.get("body", ""))).split()
+    for files in (context["css_files"], context["script_files"]):
+        files[:] = [file for file in files if _has_use(str(file.filename or ""), classes)]
+
+
+def _has_use(file: str, classes: list[str]) -> bool:
+    beginnings = _FOR_CLASSES.get(file.rpartition("/")[2].partition(".")[0])
+    return beginnings is None or any(one.startswith(beginnings) for one in classes)
 
 
 class FiguresAsWebP(ImageConverter):

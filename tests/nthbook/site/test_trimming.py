@@ -27,6 +27,15 @@ def test_a_page_loads_the_style_of_cards_where_it_has_some(sphinx_page):
     assert "sphinx-design.min.css" in sphinx_page("```{card} A card\n```", *extensions)[0]
 
 
+def test_a_page_without_code_loads_nothing_for_code(sphinx_page):
+    extensions = ("sphinx_copybutton", "nthbook.site.trim")
+    words, code = (sphinx_page(text, *extensions)[0] for text in ("words", "```python\nx = 1\n```"))
+    for file in ("pygments.css", "copybutton.css", "copybutton.js", "clipboard.min.js"):
+        assert f"_static/{file}" in code
+        assert f"_static/{file}" not in words
+    assert "_static/doctools.js" in words
+
+
 def test_no_script_of_the_head_holds_up_the_page(sphinx_page):
     text, _ = sphinx_page("words", "nthbook.site.trim")
     loaded = [tag for tag in text.split("<script ")[1:] if " src=" in tag.partition(">")[0]]
