@@ -643,9 +643,9 @@
     const series = reach === null || reach === Infinity ? ""
       : ` The reach is ${number(reach, 2)}: the series in p ${reach < 1 ? "diverges" : "converges"}.`;
     const errors = errorWords(at);
-    const all = state.band === "on" ? ` ${bandWords(at, now)}` : "";
+    const draws = state.band === "on" ? ` ${bandWords(at, now)}` : "";
     summary.textContent = `${setting}${share} the kernel has moved by ${drift(at)}.`
-      + `${errors ? ` Beside the network, ${errors}.` : ""}${series}${all}`;
+      + `${errors ? ` Beside the network, ${errors}.` : ""}${series}${draws}`;
   }
 
   // -------------------------------------------------------------------------------- the page

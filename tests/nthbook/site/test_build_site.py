@@ -33,6 +33,11 @@ def test_a_change_is_built_and_a_warning_leaves_the_last_good_site(small_book):
         "example-slope",
         "example-defect",
     ]
+    (icons,) = html.glob("_static/vendor/fontawesome/*/css/all.min.css")
+    named = set(re.findall(r"\.(fa-[\w-]+):before", icons.read_text()))
+    assert "fa-magnifying-glass" in page
+    assert "fa-magnifying-glass" in named
+    assert len(named) < 100  # of 2000
     good = contents(html)
     write_chapter(small_book, "{eq}`long`", "{eq}`nowhere`")
     for _ in range(2):  # a second try must not pass over what the first has read
