@@ -87,10 +87,20 @@ def truncated_hierarchy(
         resum: "strip" sums the series of K̃^(2) along a strip, by weights on its terms that depend
             on the integrated residual alone: from the same state at the same cost, and even levels
             keep their power of m. The series diverges once :func:`nthlib.reach` falls below one;
-            its sum along a strip that is narrow enough does not. Needs the signature.
+            its sum along a strip that is narrow enough does not. Take it at a blow-up: where the
+            series converges it may cost accuracy, at p = 4 a little and for softplus at any level
+            (see ``half_width``). Needs the signature.
         half_width: of that strip, as the action, the largest abs(∫ ∂ℓ/∂f dt), at which training at
-            imaginary speed meets its first singularity; infinite, it changes nothing. None takes
-            0.8 of the reach on a straight path along the first residual.
+            imaginary speed meets its first singularity; infinite, it changes nothing. None
+            estimates it from the terms on a straight path along the first residual: the geometric
+            mean of the two roots of which :func:`nthlib.reach` takes the smaller, times 0.9, or 2
+            at p = 4 and 5. Measured with one hidden layer, four inputs, orthonormal and not,
+            reaches of 0.4 to 3, as the error over that of the plain series, geometric mean
+            (largest), at p = 4, 5, 6, 8: for tanh and sine, on which the rule was chosen, 1.1, 0.8,
+            0.6, 0.3 (3, 4, 7, 4); for erf, held out, twelve runs, 1.1, 0.5, 0.6, 0.2 (3, 1, 3, 1),
+            and with the true half-width 1.1, 0.6, 0.5, 0.2. For softplus at reaches of 0.7 to 3 it
+            is 3, 1.9, 10, 25, and 2, 2, 7, 39 with the true one: its terms fall fast at first, and
+            the plain series is the better at any half-width.
         rtol: relative tolerance of the solver.
         max_steps: steps after which the solver gives up.
 

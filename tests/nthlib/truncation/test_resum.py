@@ -11,7 +11,7 @@ from helpers import network, unit_rows
 from scipy.integrate import solve_ivp
 
 import nthlib as nth
-from nthlib.truncation.resum import strip_weights
+from nthlib.truncation.resum import half_width_of, strip_weights
 
 X, X_TEST = unit_rows(2, 2), unit_rows(1, 2, seed=1)
 Y, TIMES = jnp.array([1.5, -1.0]), jnp.array([0.0, 0.4, 1.0, 3.0])
@@ -150,7 +150,7 @@ def test_an_infinite_strip_changes_nothing():
 
 @pytest.mark.parametrize("level", [3, 4, 5])
 def test_the_half_width_that_is_estimated(level):
-    """0.8 of the reach of the terms on a straight path, which both forms find alike."""
+    """From the terms on a straight path, which both forms find alike."""
     net, params, K = case()
     force = Y - K[1][:2]
     word = np.asarray(force / jnp.abs(force).max() / 2)
@@ -158,8 +158,9 @@ def test_the_half_width_that_is_estimated(level):
     for k in range(level - 1):
         sizes.append(np.abs(np.tensordot(K[k + 2][:2], power, k) @ word).max())
         power = np.multiply.outer(power, word) / (k + 1)
-    last = [k for k in (level - 3, level - 2) if k > 0]
-    width = 0.8 * min((np.exp(-2) * sizes[0] / sizes[k]) ** (1 / k) for k in last)
+    last = [k for k in (level - 3, level - 2) if k > 1] or [1]
+    roots = [(np.exp(-2) * sizes[0] / sizes[k]) ** (1 / k) for k in last]
+    width = (2 if level > 3 else 0.9) * np.prod(roots) ** (1 / len(last))
     given = nth.truncated_hierarchy(K, Y, TIMES, level, resum="strip", half_width=width)
     found = [nth.truncated_hierarchy(K, Y, TIMES, level, resum="strip")]
     if level == 4:
@@ -169,6 +170,23 @@ def test_the_half_width_that_is_estimated(level):
         np.testing.assert_allclose(one.predictions, given.predictions, **CLOSE)
     other = nth.truncated_hierarchy(K, Y, TIMES, level, resum="strip", half_width=1.1 * width)
     assert np.abs(other.predictions - given.predictions).max() > 1e-5
+
+
+def test_the_half_width_of_given_terms():
+    """t_k = e^{−2} t_0 R^{−k} gives 0.9 R, or 2R where terms are few; zeros say nothing."""
+    k = np.arange(9)
+    sizes = 7.0 * 0.6**-k * np.where(k, np.exp(-2.0), 1.0)
+    even = np.where(k % 2 == 0, sizes, 0.0)
+    for degree, factor in ((1, 0.9), (2, 2.0), (3, 2.0), (4, 0.9), (5, 0.9), (8, 0.9)):
+        expected = factor * 0.6
+        for traced in (degree, jnp.array(degree)):
+            found = half_width_of(jnp.asarray(sizes), traced)
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        found = half_width_of(jnp.asarray(even), degree)
+        np.testing.assert_allclose(found, expected if degree > 1 else np.inf, rtol=1e-12)
+    larger = jnp.asarray(sizes).at[6].multiply(4.0**6)
+    np.testing.assert_allclose(half_width_of(larger, 6), 0.9 * 0.6 / 2, rtol=1e-12)
+    assert half_width_of(jnp.zeros(5), 3) == jnp.inf
 
 
 def test_the_strip_under_jit_vmap_with_labellings_and_levels():
