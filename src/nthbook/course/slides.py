@@ -19,7 +19,7 @@ from nthbook.share.markdown import plain_markdown
 
 _ROOM = 7.0  # how much a slide holds, in points
 _FIGURE = 4.5
-_LITTLE = 1.6  # what is no slide of its own
+_LITTLE = 2.4  # what is no slide of its own
 _SHORT = 40  # characters of a sentence that says little
 _LINE = 95  # characters of a point
 _MOST_LINES, _WIDEST = 12, 90  # of what is printed
