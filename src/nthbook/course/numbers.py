@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from nthbook.claims import beside, format_interval, format_number, format_prediction
 from nthbook.course.lesson import Lesson
 from nthbook.course.typeset import escape
-from nthbook.ledger.cards import formula, own_run, picture, words
+from nthbook.ledger.cards import counted, formula, own_run, picture, words
 from nthbook.ledger.rows import LedgerRow
 
 
@@ -49,9 +49,9 @@ def left_out(rows: Sequence[LedgerRow]) -> str:
     if not rows:
         return ""
     found = Counter(words(row.verdict)[1] for row in rows)
-    counted = ", ".join(f"{number} {word}" for word, number in found.items())
+    told = ", ".join(counted(word, number) for word, number in found.items())
     plural = "claim" if len(rows) == 1 else "claims"
-    return f"And {len(rows)} more {plural} in the ledger: {counted}."
+    return f"And {len(rows)} more {plural} in the ledger: {told}."
 
 
 def run_note(lesson: Lesson) -> str:

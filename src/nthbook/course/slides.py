@@ -27,7 +27,7 @@ _CLAIMS = 4  # rows of the table on one slide
 
 _DISPLAY = re.compile(r"(\$\$.+?\$\$)", re.DOTALL)
 _WHOLE = re.compile(r"\$[^$]+\$|`[^`]+`|\[[^\]]*\]\([^)]*\)|\([^()]*\)")
-_END = re.compile(r"(?<=[.?!])[\"*_)]*\s+(?=[\"*_\[(A-Z\ue002])")
+_END = re.compile(r"(?<=[.?!])([\"*_)]*)\s+(?=[\"*_\[(A-Z\ue002])")
 _HELD = re.compile("\ue002(\\d+)\ue003")
 _LIST = re.compile(r"\s*(?:[-*+]|\d+\.)\s")
 _SKIPPED = ("exercise", "exercise-start", "bibliography", "index", "toctree", "raw", "margin")
@@ -48,6 +48,8 @@ def sentences(text: str) -> list[str]:
 
     >>> sentences("Is $a. B$ small? It is (see Fig. 2). So `x. Y` holds.")
     ['Is $a. B$ small?', 'It is (see Fig. 2).', 'So `x. Y` holds.']
+    >>> sentences("*Proof.* So it is.")
+    ['*Proof.*', 'So it is.']
     """
     held: list[str] = []
 
@@ -61,7 +63,7 @@ def sentences(text: str) -> list[str]:
         return text
 
     flat = _WHOLE.sub(hold, " ".join(text.split()))
-    return [free(sentence) for sentence in _END.split(flat) if sentence]
+    return [free(sentence) for sentence in _END.sub(r"\1\n", flat).split("\n") if sentence]
 
 
 def points(text: str) -> list[str]:

@@ -67,6 +67,17 @@ def words(verdict: Verdict | None) -> tuple[str, str]:
     return MISSING if verdict is None else (verdict.tone, verdict.words)
 
 
+def counted(word: str, count: int) -> str:
+    """Say of how many claims a verdict's word is true.
+
+    >>> counted("holds", 3), counted("undecided", 1)
+    ('3 hold', '1 is undecided')
+    """
+    if word in ("holds", "fails"):
+        return f"{count} {word if count == 1 else word.removesuffix('s')}"
+    return f"{count} {'is' if count == 1 else 'are'} {word}"
+
+
 def ledger_cards(rows: Sequence[LedgerRow], titles: Mapping[str, str]) -> str:
     """Write the filter, a section for every chapter's claims, and one for all checks."""
     claims = [row for row in rows if row.claim.kind != "check"]

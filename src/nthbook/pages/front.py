@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import nbformat
 
 from nthbook.book import Book
-from nthbook.ledger.cards import own_run, words
+from nthbook.ledger.cards import counted, own_run, words
 from nthbook.ledger.rows import LedgerRow
 from nthbook.run.record import Record, read_record
 from nthbook.run.stale import one_unit
@@ -63,7 +63,7 @@ def found(rows: Sequence[LedgerRow]) -> str:
     claims = [row for row in rows if row.claim.kind != "check"]
     counts = Counter(words(row.verdict)[1] for row in claims)
     parts = ", ".join(
-        f'<a href="appendix/ledger.html?{urlencode({"verdict": word})}">{_phrase(word, count)}</a>'
+        f'<a href="appendix/ledger.html?{urlencode({"verdict": word})}">{counted(word, count)}</a>'
         for word, count in counts.most_common()
     )
     broken = sum(words(row.control)[0] == "good" for row in rows)
@@ -91,12 +91,6 @@ def _changed_runs(rows: Sequence[LedgerRow]) -> str:
     records = {row.record.chapter: row.record for row in rows if row.record is not None}
     names = [how for record in records.values() if (how := own_run(record))]
     return f" <strong>Not the book's own runs:</strong> {'; '.join(names)}." if names else ""
-
-
-def _phrase(word: str, count: int) -> str:
-    if word in ("holds", "fails"):
-        return f"{count} {word if count == 1 else word.removesuffix('s')}"
-    return f"{count} {'is' if count == 1 else 'are'} {word}"
 
 
 def _picture(cell: Any) -> str | None:

@@ -198,7 +198,7 @@ def test_claims_without_room_are_counted(taught, tmp_path):
     main(["export", str(tmp_path / "out"), "--handouts"])
     page = shown(tmp_path / "out" / "alpha-handout.html")
     assert len(page.select("tbody tr")) == 5
-    assert "And 2 more claims in the ledger: 2 not measured." in page.text
+    assert "And 2 more claims in the ledger: 2 are not measured." in page.text
 
 
 def test_a_run_notebook_of_another_run_is_not_shown(taught):
