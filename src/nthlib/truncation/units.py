@@ -17,8 +17,8 @@ from jaxtyping import Array, Complex, Float, Int
 from nthlib.activations import Activation, derivative
 from nthlib.network import FullyConnected, Parameters
 
-# Points on a circle, of which the coefficient 96 places higher is mistaken for one; units taken
-# together, for fewer shapes to compile.
+# Points on a circle, of which the coefficient 96 places higher is mistaken for one: circles of
+# kernel_series come near the reach. Units taken together, for fewer shapes to compile.
 _ANGLES, _TOGETHER = 96, 64
 
 Units = tuple[Array, Array, Array]  # a (m, points, 1), h and σ(h) (m, points, n)
@@ -59,7 +59,7 @@ def kernel_series(
     >>> bool(jnp.allclose(C.sum(1), K, rtol=1e-4))
     True
     """
-    points = jnp.append(_half_circle(radius), 1.0)
+    points = jnp.append(_half_circle(radius, _ANGLES), 1.0)
     values = sum(
         _along(net.activation, X @ X.T, units, rates, points, residuals, times[2] - times[0])
         for units, rates in _batches(net, params, X)
@@ -77,6 +77,7 @@ def unit_levels(
     radius: float,
     *,
     weights: Callable[..., Array] | None = None,
+    angles: int = 32,
 ) -> Float[Array, "L T n"]:
     """Predictions of the truncated hierarchy of several levels, up to p = 30 or so.
 
@@ -90,10 +91,13 @@ def unit_levels(
         y: labels (n,).
         times: equally spaced, T of them; each interval is one step.
         levels: the p, (L,).
-        radius: of the circle, well below the reach at the last time: where a truncation blows up
-            its action outgrows every circle, and what follows is not finite or of no meaning.
+        radius: of the circle, at most half of the reach at the last time: where a truncation blows
+            up its action outgrows every circle, and what follows is not finite or of no meaning.
         weights: function (integral of the residual (n,), degree) -> (30,) of weights on the terms
             C_k, for a resummed hierarchy; ones up to the degree by default.
+        angles: points on the circle, even and at least 32: the coefficient that many places higher
+            is mistaken for one, of the relative size (radius/reach)^angles, 2^{−32} = 2e-10 for
+            half of the reach.
 
     Returns:
         Predictions (L, T, n).
@@ -107,7 +111,7 @@ def unit_levels(
     """
     units, rates = _all(net, params, X)
     gram, start, step = X @ X.T, net(params, X), times[1] - times[0]
-    run = partial(_follow, net.activation, weights, len(times) - 1)
+    run = partial(_follow, net.activation, weights, len(times) - 1, angles)
     return jnp.stack([run(gram, units, rates, radius, start, y, step, p - 2) for p in levels])
 
 
@@ -156,13 +160,14 @@ def tanh_pole_times(
 HIGHEST = 29  # the order of the last coefficient that unit_levels sums
 
 
-def _half_circle(radius: Any) -> Complex[Array, " points"]:
-    return radius * jnp.exp(2j * jnp.pi * jnp.arange(_ANGLES // 2 + 1) / _ANGLES)
+def _half_circle(radius: Any, angles: int) -> Complex[Array, " points"]:
+    return radius * jnp.exp(2j * jnp.pi * jnp.arange(angles // 2 + 1) / angles)
 
 
 def _coefficients(values: Array, radius: Any, order: int) -> Array:
     """Of values (.., points, n, n) on half a circle, the other half being their conjugates."""
-    sizes = jnp.fft.hfft(values, _ANGLES, axis=-3)[..., : order + 1, :, :] / _ANGLES
+    angles = 2 * (values.shape[-3] - 1)
+    sizes = jnp.fft.hfft(values, angles, axis=-3)[..., : order + 1, :, :] / angles
     return sizes / radius ** jnp.arange(order + 1)[:, None, None]
 
 
@@ -238,12 +243,13 @@ def _along(
     return jnp.concatenate([motion.kernel(first, rates)[None], later])
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _follow(
-    activation: Activation, weights: Callable[..., Array] | None, steps: int, gram: Array,
-    units: Units, rates: Array, radius: Array, start: Array, y: Array, step: Array, degree: Array,
+    activation: Activation, weights: Callable[..., Array] | None, steps: int, angles: int,
+    gram: Array, units: Units, rates: Array, radius: Array, start: Array, y: Array, step: Array,
+    degree: Array,
 ) -> Array:  # fmt: skip
-    points = _half_circle(radius)
+    points = _half_circle(radius, angles)
     motion = _motion(activation, gram, rates, points)
 
     def change(_: int, state: tuple[Array, Array, Units]) -> tuple[Array, Array, Units]:

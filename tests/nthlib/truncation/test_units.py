@@ -40,6 +40,24 @@ def test_levels_are_those_of_the_jet():
         np.testing.assert_allclose(predictions, jet.predictions, atol=1e-6)
 
 
+def test_so_many_angles_and_steps_are_enough():
+    """At half of the reach, beside three times the angles, and steps half as long."""
+    net, X = nth.FullyConnected(3, 20, 1), unit_rows(3, 3)
+    params, times = net.init(jax.random.key(1)), jnp.linspace(0.0, 3.0, 31)
+    y = net(params, X) + jnp.array([1.0, -1.0, 0.5])
+    f = nth.gradient_flow(net, params, X, y, times, order=1).predictions
+    action = jnp.trapezoid(f - y, times, axis=0)
+    half = nth.reach_of_network(net, params, X, action) / 2
+    levels = jnp.array([4, 12, 30])
+    found = unit_levels(net, params, X, y, times, levels, half)
+    finer = unit_levels(net, params, X, y, times, levels, half, angles=96)
+    np.testing.assert_allclose(found, finer, rtol=0, atol=1e-9)
+    fine = jnp.linspace(0.0, 3.0, 61)
+    halved = unit_levels(net, params, X, y, fine, levels, half)[:, ::2]
+    gap = np.abs(halved - found).max()
+    assert 1e-9 < gap < 1e-6
+
+
 def _strip(integral, degree):
     return strip_weights(jnp.abs(integral).max(), 2.0, degree, HIGHEST)
 
