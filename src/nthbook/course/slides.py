@@ -2,7 +2,7 @@
 
 A slide keeps what a paragraph says first, questions with their answers, formulas, statements,
 figures, verdicts, and what code printed in a few lines. The whole text of a section is its
-notes. Code is left out.
+notes, with what a page folds away. Code is left out.
 """
 
 import re
@@ -23,7 +23,7 @@ _LITTLE = 2.4  # what is no slide of its own
 _SHORT = 40  # characters of a sentence that says little
 _LINE = 95  # characters of a point
 _MOST_LINES, _WIDEST = 12, 90  # of what is printed
-_CLAIMS = 4  # rows of the table on one slide
+_CLAIMS = 3  # rows of the table on one slide
 
 _DISPLAY = re.compile(r"(\$\$.+?\$\$)", re.DOTALL)
 _WHOLE = re.compile(r"\$[^$]+\$|`[^`]+`|\[[^\]]*\]\([^)]*\)|\([^()]*\)")
@@ -170,7 +170,7 @@ class _Deck:
             slides[-1].parts += last.parts
         slides = [slide for slide in slides if slide.parts]
         if slides:
-            told = (self._block(block.text) for block in blocks if block.kind == "prose")
+            told = (self._block(block.text) for block in blocks if _is_told(block))
             slides[0].notes = "".join(told)
         yield from slides
 
@@ -187,7 +187,7 @@ class _Deck:
                 rows = [self._rows[name] for name in block.text.split() if name in self._rows]
                 if rows:
                     yield numbers_table(rows), 2.5 * len(rows)
-            elif directive is not None and directive.name not in _SKIPPED:
+            elif directive is not None and not _is_told(block) and directive.name not in _SKIPPED:
                 weight = 1.0 + len(directive.body) / _LINE
                 yield f'<div class="box">{self._block(block.text)}</div>', weight
             elif block.kind == "prose":
@@ -226,6 +226,12 @@ class _Deck:
 
     def _line(self, text: str) -> str:
         return self.setter.line(text, self.lesson.labels)
+
+
+def _is_told(block: Block) -> bool:
+    """Whether it belongs to the notes: the text, and what a page folds away, as a proof."""
+    folded = block.directive is not None and "dropdown" in block.directive.options.get("class", "")
+    return block.kind == "prose" or folded
 
 
 def _fits(printed: str) -> bool:

@@ -38,6 +38,12 @@ A thing.
 It falls (see the [other one](beta.md)).
 ```
 
+```{admonition} Proof
+:class: dropdown
+
+Let it go.
+```
+
 ## Exercises
 
 ```{exercise} By hand
@@ -166,7 +172,9 @@ def test_a_heading_starts_a_slide_and_the_whole_text_is_its_notes(taught, tmp_pa
     assert "We drop one. Does it matter? Definition (Thing)" in face
     assert "It is constant." not in face
     assert "in the code" not in face
-    assert "It is constant." in theory.select_one(".notes").text
+    assert "Let it go." not in face  # a proof that the page folds away
+    for told in ("It is constant.", "Let it go."):
+        assert told in theory.select_one(".notes").text
     assert not any("widths" in slide.text for slide in slides)  # no code
 
 
