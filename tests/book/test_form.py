@@ -59,3 +59,13 @@ def test_the_chapters_together_are_short():
     cells = [cell for name in CHAPTERS for cell in code_cells(name)]
     total = sum(len(code_lines(cell)) for cell in cells)
     assert total <= 5220, "a new chapter raises this limit by its lines; else shorten one"
+
+
+def test_no_tab_has_taken_the_place_of_a_backslash_and_a_letter():
+    """``\\tilde`` that passed through a string of Python: TeX reads a tab as a space."""
+    book = ROOT / "book"
+    texts = [
+        path.read_text(encoding="utf-8") for path in [*book.rglob("*.md"), *book.glob("*.toml")]
+    ]
+    assert texts
+    assert not [line for text in texts for line in text.split("\n") if not line.isprintable()]
