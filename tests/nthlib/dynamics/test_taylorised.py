@@ -110,6 +110,48 @@ def test_a_polynomial_model_is_its_own_taylor_polynomial():
         assert near == gap
 
 
+def tanh_series(h, degree):
+    """Taylor coefficients of tanh around h, from tanh' = 1 − tanh²."""
+    series, slope = [np.tanh(h)], [1 - np.tanh(h) ** 2]
+    for k in range(degree):
+        series.append(slope[k] / (k + 1))
+        slope.append(-sum(series[j] * series[k + 1 - j] for j in range(k + 2)))
+    return series
+
+
+def along_its_path(params, later, width):
+    """Largest move over √(π²/4 + h²), and errors of the trained outputs' polynomials by degree."""
+    h, moved = (np.asarray(p.weights[0] @ jnp.eye(4))[:width] for p in (params, later))
+    a, b = (np.asarray(p.readout)[:width, None] for p in (params, later))
+    ratio = np.abs((moved - h) / np.hypot(np.pi / 2, h)).max()
+    powers = [c * (moved - h) ** k for k, c in enumerate(tanh_series(h, 60))]
+    sums = np.cumsum(powers, axis=0)
+    lower = np.concatenate([np.zeros_like(sums[:1]), sums[:-1]])
+    outputs = (a * sums + (b - a) * lower).sum(axis=1)
+    return ratio, np.abs(outputs - (b * np.tanh(moved)).sum(axis=0)).max(axis=1)
+
+
+def test_along_the_network_s_path_the_discs_of_the_activation_decide():
+    """Twelve networks, labels over a decade: the error goes like the largest ratio^degree."""
+    net, points, signs = nth.FullyConnected(4, 64, 1), jnp.eye(4), jnp.array([1.0, -1.0, 1.0, -1.0])
+    times, slopes, ratios = jnp.array([0.0, 8.0]), [], []
+    for width in (16, 32, 64):
+        for seed, size in enumerate(np.geomspace(2.0, 20.0, 4)):
+            draw = net.init(jax.random.key(100 * width + seed))
+            params = nth.subnetwork(net, draw, width)
+            y = net(params, points) - size * signs
+            later = nth.gradient_flow(net, params, points, y, times, order=1).params
+            ratio, errors = along_its_path(params, later, width)
+            k = np.arange(10, 61)
+            k = k[errors[10:] > 1e-11]  # above rounding
+            slopes.append(np.polyfit(k, np.log(errors[k]), 1)[0])
+            ratios.append(ratio)
+    assert 4 <= sum(np.array(ratios) < 1) <= 8
+    np.testing.assert_array_equal(np.array(slopes) < 0, np.array(ratios) < 1)
+    far = np.array(ratios) > 0.6  # where many degrees lie above rounding
+    np.testing.assert_allclose(np.array(slopes)[far], np.log(ratios)[far], rtol=0, atol=0.05)
+
+
 def test_it_works_under_jit_and_vmap():
     net, params, _ = tensors("network")
     draws = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.9 * leaf]), params)
