@@ -1,15 +1,18 @@
 """What the front page shows of the book's results: one figure, and what was found."""
 
 import base64
+import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import nbformat
 
 from nthbook.book import Book
-from nthbook.ledger.cards import counted, own_run, words
+from nthbook.claims import format_interval
+from nthbook.ledger.cards import counted, formula, own_run, words
 from nthbook.ledger.rows import LedgerRow
 from nthbook.run.record import Record, read_record
 from nthbook.run.stale import one_unit
@@ -72,6 +75,38 @@ def found(rows: Sequence[LedgerRow]) -> str:
         f"was measured: {parts}.{_checks(rows)} Of {len(rows)} controls, in which something is "
         f"broken on purpose, {broken} break what they are set against"
         f"{', as they must' if broken == len(rows) else ''}.{_changed_runs(rows)}</p>"
+    )
+
+
+def marks(rows: Sequence[LedgerRow], titles: Mapping[str, str]) -> str:
+    """All claims at one look: a mark for each, chapter by chapter, that says what it is.
+
+    A chapter is one stop of the keyboard and says in words what its marks show.
+    """
+    claims = [row for row in rows if row.claim.kind != "check"]
+    chapters = groupby(claims, lambda row: row.claim.chapter)
+    lines = [_line(name, titles.get(name, name), list(members)) for name, members in chapters]
+    return '<ul class="nth-marks">\n{}\n</ul>'.format("\n".join(lines)) if lines else ""
+
+
+def _line(chapter: str, title: str, rows: Sequence[LedgerRow]) -> str:
+    counts = Counter(words(row.verdict)[1] for row in rows)
+    said = ", ".join(counted(word, count) for word, count in counts.most_common())
+    address = f"appendix/ledger.html?{urlencode({'chapter': chapter})}"
+    shown = "".join(_mark(row) for row in rows)
+    return (
+        f'<li><a href="{html.escape(address)}">{html.escape(title)}<span class="nth-heard">: {said}'
+        f'</span></a> <span aria-hidden="true">{shown}</span></li>'
+    )
+
+
+def _mark(row: LedgerRow) -> str:
+    claim, verdict = row.claim, row.verdict
+    tone, word = words(verdict)
+    found = "" if verdict is None else format_interval(verdict.value, verdict.low, verdict.high)
+    return (
+        f'<a tabindex="-1" class="nth-mark nth-{tone}" href="appendix/ledger.html#{claim.id}">'
+        f"<span>{formula(claim.statement)} <strong>{word}</strong> {found}</span></a>"
     )
 
 

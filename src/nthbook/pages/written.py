@@ -17,7 +17,7 @@ from nthbook.ledger.theorems import theorem_index
 from nthbook.pages.api import api_reference
 from nthbook.pages.citation import citation
 from nthbook.pages.downloads import download_links
-from nthbook.pages.front import figure_markup, found
+from nthbook.pages.front import figure_markup, found, marks
 from nthbook.share.notes import assignments
 
 _MARKER = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w-]+)*) -->$", re.MULTILINE)
@@ -47,6 +47,7 @@ def fill_page(text: str, book: Book) -> str:
         "api": lambda: api_reference(*arguments),
         "front-figure": lambda: figure_markup(book),
         "found": lambda: found(ledger_rows(book)),
+        "marks": lambda: marks(ledger_rows(book), chapter_titles(book)),
         "headlines": lambda: headlines(ledger_rows(book), arguments),
         "verdicts": lambda: headlines(ledger_rows(book), arguments).replace(
             'href="appendix/',

@@ -180,6 +180,19 @@ def test_the_front_page_counts_with_links_to_what_it_counts():
     assert front.found([]) == "No claim is registered yet."
 
 
+def test_every_claim_is_a_mark_and_a_chapter_says_what_its_marks_show():
+    check = replace(CLAIM, kind="check", id="identity")
+    rows = [row(), row("fails", claim=replace(CLAIM, id="other")), row(claim=check)]
+    text = front.marks(rows, {"example": "An <example>"})
+    assert 'ledger.html?chapter=example">An &lt;example&gt;<' in text
+    assert ": 1 holds, 1 fails<" in text
+    assert re.findall(r'nth-mark nth-(\w+)" href="appendix/ledger.html#(\w+)"', text) == [
+        ("good", "slope"),
+        ("bad", "other"),
+    ]
+    assert front.marks([], {}) == ""
+
+
 def test_what_a_reader_ran_is_not_shown_as_the_books_finding(small_book):
     own = replace(row(), record=example_record(overrides={"widths": [8, 16]}))
     how = "example (widths = [8, 16])"
