@@ -622,8 +622,10 @@
     const [mean, low, high] = EDGES.map((edge) => between(run.all, edge, at));
     const i = state.input;
     const where = now[i] < low[i] ? "below" : now[i] > high[i] ? "above" : "inside";
-    return `On input ${i + 1} all draws at infinite width have the mean ${number(mean[i])} and the band from `
-      + `${number(low[i])} to ${number(high[i])}; this network is at ${number(now[i])}, ${where} it.`;
+    const edges = [number(low[i]), number(high[i])];
+    const band = edges[0] === edges[1] ? `a band that has closed at ${edges[0]}` : `the band from ${edges.join(" to ")}`;
+    return `On input ${i + 1} all draws at infinite width have the mean ${number(mean[i])} and ${band}; `
+      + `this network, of width ${state.width}, is at ${number(now[i])}, ${where} it.`;
   }
 
   const summary = html("p", { class: "nth-reading", role: "status" });
@@ -641,7 +643,7 @@
     const share = all > 0 ? ` ${Math.round((100 * left) / all)} per cent of the distance to the labels is left;` : "";
     const reach = run.reach ? interpolated(run.reach, at) : null;
     const series = reach === null || reach === Infinity ? ""
-      : ` The reach is ${number(reach, 2)}: the series in p ${reach < 1 ? "diverges" : "converges"}.`;
+      : ` The reach is ${number(reach, 2)}: the series in p ${reach < 1 ? "diverges, and from some p on a higher level is worse" : "converges"}.`;
     const errors = errorWords(at);
     const draws = state.band === "on" ? ` ${bandWords(at, now)}` : "";
     summary.textContent = `${setting}${share} the kernel has moved by ${drift(at)}.`

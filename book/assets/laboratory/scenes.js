@@ -23,7 +23,7 @@ const nthLaboratoryScenes = [
     },
     sentence: "The same two points, larger labels, 16 units. Each unit now has to do more.",
     question: "Which number in the heat map changes most? Which dashed line notices, and which cannot?",
-    answer: "The kernel changes by about a third. The level p = 2 holds it still and misses by up to 0.3. The level p = 3 lets it move at the speed it had at the start, and p = 4 also knows how that speed changes: it misses by 0.07.",
+    answer: "The kernel changes by about a third. The level p = 2 holds it still and misses by up to 0.3 on the way. The level p = 3 lets it move at the speed it had at the start, and p = 4 also knows how that speed changes: it misses by at most 0.07.",
   },
   {
     id: "turns",
@@ -46,7 +46,7 @@ const nthLaboratoryScenes = [
     },
     sentence: "Four labels that alternate are hard to learn, and training takes long. A level that fits early leaves the network in the end.",
     question: "When does p = 4 blow up, and when does the dial fall below 1? Now set the width to 256: when there?",
-    answer: "With 16 units the dial falls below 1 at t = 5.4 and p = 4 blows up at t = 19; with 256 units at t = 13 and t = 69. A wider network spreads the same work over more units: each error starts lower, and each level lasts longer. No width here makes it last for all times. Draws scatter, too: look at 32 and 64.",
+    answer: "With 16 units the dial falls below 1 at t = 5.4 and p = 4 blows up at t = 19; with 256 units at t = 13 and t = 69. A wider network spreads the same work over more units: each error starts lower, and each level lasts longer. (This one also learns more slowly in the end, which is part of it.) No width here makes it last for all times. Draws scatter, too: look at 32 and 64.",
   },
   {
     id: "far",

@@ -34,9 +34,9 @@ def reach(terms: Float[Array, "T orders *labellings"]) -> Float[Array, "T *label
     should be read.
 
     Args:
-        terms: (T, p − 1), as ``Solution.terms``, with p at least 6; a further axis of labellings
-            is kept. Zeros are terms that vanish; two of them in the last place, as at time zero,
-            make the reach infinite. Rows of NaN give NaN.
+        terms: (T, p − 1), as ``Solution.terms`` where that is asked for with order=2, with p at
+            least 6; a further axis of labellings is kept. Zeros are terms that vanish; two of them
+            in the last place, as at time zero, make the reach infinite. Rows of NaN give NaN.
 
     Returns:
         The reach (T,), or (T, labellings).
@@ -51,6 +51,8 @@ def reach(terms: Float[Array, "T orders *labellings"]) -> Float[Array, "T *label
     >>> [round(value, 2) for value in nth.reach(powers).tolist()]  # 2 e^{−2/3}, and nothing moved
     [1.03, inf]
     """
+    if terms is None:
+        raise TypeError("terms must be an array, got None: a solution has them with order=2")
     terms = checks.floating_array(
         "terms", terms, (None,) * max(2, checks.axes(terms)), finite=False
     )

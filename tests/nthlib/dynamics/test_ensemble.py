@@ -540,17 +540,19 @@ def mean_of_linear(measured, draws, seed=0, at_once=4096):
     return fit[0].reshape(found.shape[1:]), left.reshape(found.shape[1:])
 
 
-def exponent_of_remainder(activation, depth, n, centred):
+def exponent_of_remainder(activation, depth, n, centred, pairs):
     """Of the mean late in training, along the direction in which the narrowest network is off."""
     widths, values, errors, direction = np.array([16, 32, 64, 128]), [], [], None
     for width in widths:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that the narrowest is too narrow
             measured = Measured(
-                activation, depth, n, int(width), 1024, centred=centred, times=[20.0]
+                activation, depth, n, int(width), pairs, centred=centred, times=[20.0]
             )
         beyond = (measured.samples["curved"] + measured.samples["moving"])[:, 0]
-        linear, error = (part[0] for part in mean_of_linear(measured, 2**16))
+        linear = error = np.zeros(beyond.shape[1])  # E K^(2) = 𝔎 with one hidden layer
+        if depth > 1:
+            linear, error = (part[0] for part in mean_of_linear(measured, 2**16))
         left = linear + beyond.mean(axis=0) - np.asarray(measured.found.mean_correction)[0] / width
         direction = left / np.linalg.norm(left) if direction is None else direction
         values.append(direction @ left)
@@ -564,13 +566,20 @@ def exponent_of_remainder(activation, depth, n, centred):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("activation", "depth", "n", "centred"),
-    [("tanh", 2, 3, True), ("softplus", 2, 3, True), ("tanh", 3, 3, True)],
+    ("activation", "depth", "n", "centred", "pairs"),
+    [
+        ("tanh", 1, 8, True, 8192),
+        ("tanh", 2, 3, True, 1024),
+        ("softplus", 2, 3, True, 1024),
+        ("softplus", 2, 8, True, 1024),
+        ("tanh", 3, 3, True, 1024),
+        ("tanh", 3, 8, False, 1024),
+    ],
 )
 def test_what_the_first_correction_leaves_falls_as_the_square_of_the_width(
-    activation, depth, n, centred
+    activation, depth, n, centred, pairs
 ):
-    exponent, error = exponent_of_remainder(activation, depth, n, centred)
+    exponent, error = exponent_of_remainder(activation, depth, n, centred, pairs)
     assert error < 0.1
     assert abs(exponent + 2) < 0.3
 
