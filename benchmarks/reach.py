@@ -6,8 +6,8 @@ hidden layer, all levels come from its units at complex speeds. Each runs in a p
 which compiles: ``python -m benchmarks.reach LEVEL``, or 0 for all levels at once; without a level
 everything runs, and is kept.
 
-``truncated_flow`` is timed up to level 8. Above it compiling the Taylor arithmetic takes minutes,
-and what there is to see has been seen: such rows say that they were not measured.
+``truncated_flow`` is timed up to level 8. Above it compiling the Taylor arithmetic takes minutes:
+such rows say that they were not measured.
 """
 
 import json

@@ -327,6 +327,7 @@ def test_in_the_fourth_scene_wider_is_later(played):
     for scene, time in ((narrow, 5.4), (wide, 13)):
         below = np.flatnonzero(np.array(scene["reach"]) < 1)[0]  # times one apart
         assert below - 1 <= time <= below + 1
+    assert wide["residuals"][100] > narrow["residuals"][100]
     for name in ("2", "3", "4"):
         assert at(wide["levels"][name]["errors"], 10, 100) < 0.2 * at(
             narrow["levels"][name]["errors"], 10, 100

@@ -621,8 +621,9 @@
   function bandWords(at, now) {
     const [mean, low, high] = EDGES.map((edge) => between(run.all, edge, at));
     const i = state.input;
-    const where = now[i] < low[i] ? "below" : now[i] > high[i] ? "above" : "inside";
     const edges = [number(low[i]), number(high[i])];
+    const where = edges.includes(number(now[i])) ? "inside" // what is read must agree
+      : now[i] < low[i] ? "below" : now[i] > high[i] ? "above" : "inside";
     const band = edges[0] === edges[1] ? `a band that has closed at ${edges[0]}` : `the band from ${edges.join(" to ")}`;
     return `On input ${i + 1} all draws at infinite width have the mean ${number(mean[i])} and ${band}; `
       + `this network, of width ${state.width}, is at ${number(now[i])}, ${where} it.`;
