@@ -114,6 +114,7 @@ const answers = {
     const size = Math.hypot(...network[0].K);
     return {
       levels,
+      residuals: network.map(({ f }) => Math.hypot(...f.map((value, g) => value - y[g]))),
       drift: network.map(({ K: now }) => Math.hypot(...now.map((value, k) => value - network[0].K[k])) / size),
       reach: actions.map((spent) => (spent > 0 ? radius / spent : 1e9)),
     };
