@@ -1,14 +1,16 @@
 """The commands that hand the book on: a server for this machine, notebooks in a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nthbook.book import Book, UsageError
+from nthbook.book import CHAPTERS, Book, UsageError
+from nthbook.cli.completion import complete_chapters
 from nthbook.cli.help import BookCommand
 from nthbook.cli.options import repository_option
-from nthbook.parameters import PROFILES
+from nthbook.parameters import PROFILES, suggest
 from nthbook.share.repository import Repository
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ def serve(port: int) -> None:
         ("nth export handout --student", "without solutions, with empty cells for answers"),
         ("nth export small --profile smoke", "with values that run in a minute"),
         ("nth export course --slides --handouts --key", "to teach from; no notebooks"),
+        ("nth export session hierarchy --slides", "of one chapter"),
     ),
 )
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...", shell_complete=complete_chapters)
 @click.option(
     "--student", is_flag=True, help="Leave out solutions and outputs; add cells for answers."
 )
@@ -60,6 +64,7 @@ def serve(port: int) -> None:
 @click.option("--force", is_flag=True, help="Overwrite files that stand in DIR.")
 def export(
     folder: Path,
+    chapters: tuple[str, ...],
     student: bool,
     profile: str | None,
     repository: Repository | None,
@@ -67,34 +72,47 @@ def export(
     force: bool,
     **wanted: bool,
 ) -> int:
-    """Write the chapters to DIR as notebooks, with all that they need to run elsewhere.
+    """Write chapters to DIR as notebooks, with all that they need to run elsewhere.
 
-    They are executed where they have run. Beside them lies the wheel of nthlib, which a
-    notebook's first cell installs where it is missing. Slides, handouts and the key are made
-    from the same chapters; each file is complete in itself and opens without a network.
+    All are written where none is named. They are executed where they have run. Beside them
+    lies the wheel of nthlib, which a notebook's first cell installs where it is missing.
+    Slides, handouts and the key are made from the same chapters; each file is complete in
+    itself and opens without a network.
     """
     kinds = [piece for piece in _PIECES if wanted[piece]]
+    book = Book.find()
     if printed and not kinds:
         raise UsageError("--pdf prints what is written with --slides, --handouts or --key")
     if kinds:
         if student or profile:
             name = "--student" if student else "--profile"
             raise UsageError(f"{name} is for notebooks, and does not go with --{kinds[0]}")
-        return _export_course(folder, kinds, printed, force)
-    from nthbook.share.notebooks import Edition, export_notebooks
+        return _export_course(book, folder, kinds, chapters=chapters, pdf=printed, force=force)
+    from nthbook.share.notebooks import Edition, export_notebooks, exported_pages
 
     edition = Edition(student=student, profile=profile, repository=repository)
-    for line in export_notebooks(Book.find(), folder, edition, force=force):
+    _check_named(chapters, list(exported_pages(book)))
+    for line in export_notebooks(book, folder, edition, chapters=chapters, force=force):
         click.echo(line)
     return 0
 
 
-def _export_course(folder: Path, kinds: list["Piece"], printed: bool, force: bool) -> int:
+def _check_named(names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no chapter {name!r} to export{suggest(name, known)}")
+
+
+def _export_course(
+    book: Book, folder: Path, kinds: list["Piece"], *, chapters: Sequence[str], **how: bool
+) -> int:
     from nthbook.course.export import export_course
     from nthbook.share.pdf import PrintError
 
+    pages = book.executed_pages()
+    _check_named(chapters, [name for name, page in pages.items() if page.startswith(CHAPTERS)])
     try:
-        for line in export_course(Book.find(), folder, kinds, pdf=printed, force=force):
+        for line in export_course(book, folder, kinds, chapters=chapters, **how):
             click.echo(line)
     except PrintError as error:
         click.echo(f"nth: {error}", err=True)

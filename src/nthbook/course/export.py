@@ -18,19 +18,25 @@ KEY = "key.html"
 
 
 def export_course(
-    book: Book, folder: Path, kinds: Sequence[Piece], *, pdf: bool = False, force: bool = False
+    book: Book,
+    folder: Path,
+    kinds: Sequence[Piece],
+    *,
+    chapters: Sequence[str] = (),
+    pdf: bool = False,
+    force: bool = False,
 ) -> Iterator[str]:
-    """Write slides and a handout of every chapter, and one key, whichever are wanted.
+    """Write slides and a handout of each chapter, and one key, whichever are wanted.
 
-    A chapter is taken as it was last run, else as it is written. ``pdf`` puts a printed copy
-    beside each file. Yields a line for each.
+    All chapters are taken where none is named, each as it was last run, else as it is
+    written. ``pdf`` puts a printed copy beside each file. Yields a line for each.
 
     Raises:
         UsageError: before anything is written, when a file would be overwritten or a chapter
             is malformed; and when a formula cannot be rendered, or Chromium is missing.
         PrintError: when Chromium cannot print.
     """
-    found = list(lessons(book))
+    found = list(lessons(book, chapters))
     named = dict(_files(found, kinds))
     files = [*named, *(str(Path(name).with_suffix(".pdf")) for name in named if pdf)]
     check_folder(folder, files, force=force)

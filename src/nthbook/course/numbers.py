@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from nthbook.claims import beside, format_interval, format_number, format_prediction
 from nthbook.course.lesson import Lesson
 from nthbook.course.typeset import escape
-from nthbook.ledger.cards import counted, formula, own_run, picture, words
+from nthbook.ledger.cards import READING, counted, formula, own_run, picture, words
 from nthbook.ledger.rows import LedgerRow
 
 
@@ -18,9 +18,12 @@ def badge(row: LedgerRow, *, control: bool = False) -> str:
 
 def numbers_table(rows: Iterable[LedgerRow]) -> str:
     """A table of claims: statement, prediction, measurement, picture, verdict and control."""
+    rows = list(rows)
+    measured = any(row.verdict is not None for row in rows)
+    key = f"<caption>{READING}</caption>" if measured else ""
     head = "<tr><th>Claim</th><th>Predicted</th><th>Measured</th><th></th><th>Verdict</th></tr>"
     body = "".join(map(_line, rows))
-    return f'<table class="numbers"><thead>{head}</thead><tbody>{body}</tbody></table>'
+    return f'<table class="numbers">{key}<thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
 def _line(row: LedgerRow) -> str:

@@ -1,4 +1,5 @@
-// Arrows, space and page keys turn slides; N shows the notes, A all slides, F fills the screen.
+// Arrows, space and page keys show what waits and turn slides; N shows the notes, P in a window
+// of their own, A all slides, F fills the screen.
 (() => {
   const root = document.body;
   const slides = [...document.querySelectorAll(".slide")];
@@ -6,6 +7,8 @@
   const told = bar.querySelector("output");
   const narrow = matchMedia("(max-width: 700px)");
   let now = 0;
+  let step = 0;
+  let desk = null;
 
   // What is too much for a slide is set smaller, and not cut off.
   function fit() {
@@ -22,6 +25,23 @@
     }
   }
 
+  const steps = () => Math.max(0, ...[...slides[now].querySelectorAll(".step")].map((part) => Number(part.dataset.step)));
+
+  function reveal(count) {
+    step = Math.min(count, steps());
+    for (const part of slides[now].querySelectorAll(".step")) part.classList.toggle("waits", part.dataset.step > step);
+  }
+
+  // One on: what waits on this slide, else the next slide. One back is a whole slide.
+  function go(by) {
+    if (by === 1 && step < steps()) reveal(step + 1);
+    else {
+      const last = now;
+      show(now + by);
+      reveal(by > 0 && now !== last ? 0 : Infinity);
+    }
+  }
+
   function show(place, focus = true) {
     now = Math.max(0, Math.min(slides.length - 1, place));
     slides.forEach((slide, number) => slide.classList.toggle("now", number === now));
@@ -29,6 +49,32 @@
     if (location.hash !== `#slide-${now + 1}`) history.replaceState(null, "", `#slide-${now + 1}`);
     if (!root.classList.contains("present") && focus) slides[now].scrollIntoView();
     fit();
+    fillDesk();
+  }
+
+  // The notes on the speaker's own screen, while the wall shows the slide alone.
+  function openDesk() {
+    desk = open("", "notes", "popup,width=720,height=640");
+    if (!desk) return;
+    const { document: page } = desk;
+    page.title = `Notes: ${document.title}`;
+    page.documentElement.lang = "en";
+    page.head.querySelectorAll("style").forEach((style) => style.remove());
+    page.head.append(...[...document.querySelectorAll("style")].map((style) => page.importNode(style, true)));
+    page.body.className = "desk";
+    desk.onkeydown = turnByKey;
+    fillDesk();
+  }
+
+  function fillDesk() {
+    if (!desk || desk.closed) return;
+    const page = desk.document;
+    const next = slides[now + 1]?.querySelector("h2");
+    const parts = [slides[now].querySelector("h2"), slides[now].querySelector(".notes")].filter(Boolean);
+    const foot = page.createElement("p");
+    foot.className = "nth-note";
+    foot.textContent = `${told.textContent}${next ? `; then: ${next.textContent}` : ""}`;
+    page.body.replaceChildren(...parts.map((part) => page.importNode(part, true)), foot);
   }
 
   function turn(name, on) {
@@ -45,30 +91,37 @@
     ArrowLeft: -1, ArrowUp: -1, PageUp: -1, Backspace: -1,
     Home: -Infinity, End: Infinity,
   };
-  addEventListener("keydown", (event) => {
+  function turnByKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const pressed = event.target.closest?.("button, a");
     if (pressed && [" ", "Enter"].includes(event.key)) return;
     const letter = event.key.toLowerCase();
     if (letter === "n") turn("notes");
+    else if (letter === "p") openDesk();
     else if (letter === "a" || event.key === "Escape") turn("all", event.key === "Escape" ? true : undefined);
     else if (letter === "f") document.documentElement.requestFullscreen?.();
-    else if (event.key in keys && root.classList.contains("present")) show(now + keys[event.key]);
+    else if (event.key in keys && root.classList.contains("present")) go(keys[event.key]);
     else return;
     event.preventDefault();
-  });
+  }
+  addEventListener("keydown", turnByKey);
   bar.addEventListener("click", (event) => {
-    const { go, turn: name } = event.target.closest("button")?.dataset ?? {};
-    if (go) show(now + Number(go));
+    const { go: by, turn: name, desk: apart } = event.target.closest("button")?.dataset ?? {};
+    if (by) go(Number(by));
     if (name) turn(name);
+    if (apart !== undefined) openDesk();
   });
   let start = null;
   addEventListener("touchstart", (event) => { start = event.changedTouches[0].clientX; }, { passive: true });
   addEventListener("touchend", (event) => {
     const moved = event.changedTouches[0].clientX - start;
-    if (root.classList.contains("present") && Math.abs(moved) > 60) show(now - Math.sign(moved));
+    if (root.classList.contains("present") && Math.abs(moved) > 60) go(-Math.sign(moved));
   }, { passive: true });
-  addEventListener("hashchange", () => show(asked()));
+  addEventListener("hashchange", () => {
+    if (asked() === now) return;
+    show(asked());
+    reveal(0);
+  });
   addEventListener("resize", fit);
   // Every slide is laid out on paper, so that every slide has to be fitted.
   addEventListener("beforeprint", () => {
@@ -81,5 +134,8 @@
   root.classList.add("scripted");
   root.classList.toggle("present", !narrow.matches);
   bar.hidden = false;
-  document.fonts.ready.then(() => show(asked(), Boolean(location.hash)));
+  document.fonts.ready.then(() => {
+    show(asked(), Boolean(location.hash));
+    reveal(0);
+  });
 })();

@@ -1,13 +1,16 @@
 """Slides of a chapter, cut from its own text: a heading starts a slide.
 
 A slide keeps what a paragraph says first, questions with their answers, formulas, statements,
-figures, verdicts, and what code printed in a few lines. The whole text of a section is its
-notes, with what a page folds away. Code is left out.
+figures, verdicts, and what code printed in a few lines. What follows a question waits for a key,
+and so does what is printed. The whole text is in the notes, with what a page folds away. Code
+is left out.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import accumulate
 
 from nthbook.book import Book
 from nthbook.course.lesson import Block, Lesson
@@ -19,9 +22,11 @@ from nthbook.share.markdown import plain_markdown
 
 _ROOM = 7.0  # how much a slide holds, in points
 _FIGURE = 4.5
-_LITTLE = 2.4  # what is no slide of its own
+_CROWDED = 4.0  # how much worse too much on a slide is than too little
+_TORN = 0.5  # and what it costs to cut after what announces the next part
 _SHORT = 40  # characters of a sentence that says little
 _LINE = 95  # characters of a point
+_ROWS = 5  # of a table on one slide
 _MOST_LINES, _WIDEST = 12, 90  # of what is printed
 _CLAIMS = 3  # rows of the table on one slide
 
@@ -33,13 +38,28 @@ _LIST = re.compile(r"\s*(?:[-*+]|\d+\.)\s")
 _SKIPPED = ("exercise", "exercise-start", "bibliography", "index", "toctree", "raw", "margin")
 
 
+@dataclass(frozen=True)
+class Part:
+    """What stands on a slide, as HTML, and the room that it takes.
+
+    ``follows`` says that it belongs to the part before it, ``waits`` that it is shown at a key;
+    ``notes`` is what there is to say.
+    """
+
+    shown: str
+    weight: float
+    follows: bool = False
+    asks: bool = False
+    waits: bool = False
+    notes: str = ""
+
+
 @dataclass
 class Slide:
     """A slide: its title and what is on it, as HTML; ``notes`` is what there is to say."""
 
     title: str
     parts: list[str] = field(default_factory=list)
-    weight: float = 0.0
     notes: str = ""
 
 
@@ -87,6 +107,31 @@ def points(text: str) -> list[str]:
     return [sentence for place, sentence in enumerate(found) if place in kept]
 
 
+def cuts(parts: Sequence[Part]) -> list[int]:
+    """Where slides begin: as full as there is room, and torn nowhere if it can be helped.
+
+    >>> cuts([Part("", 3.0)] * 4)
+    [0, 2]
+    >>> cuts([Part("", 0.8), Part("", 4.5), Part("", 0.8), Part("", 4.5, follows=True)])
+    [0, 2]
+    """
+    filled = [0.0, *accumulate(part.weight for part in parts)]
+
+    def cost(first: int, end: int) -> float:
+        over = (filled[end] - filled[first]) / _ROOM - 1
+        torn = _TORN if first and parts[first].follows else 0.0
+        return torn + over * over * (_CROWDED if over > 0 else 1.0)
+
+    @cache
+    def best(end: int) -> tuple[float, tuple[int, ...]]:
+        if not end:
+            return 0.0, ()
+        tried = ((best(first), cost(first, end), first) for first in range(end))
+        return min((before[0] + own, (*before[1], first)) for before, own, first in tried)
+
+    return list(best(len(parts))[1])
+
+
 def chapter_slides(book: Book, lesson: Lesson) -> str:
     """The slides of a chapter as one HTML file that needs no other and no network.
 
@@ -106,6 +151,7 @@ def chapter_slides(book: Book, lesson: Lesson) -> str:
         '<output aria-live="polite"></output>'
         '<button type="button" data-go="1" aria-label="next slide">▶</button>'
         '<button type="button" data-turn="notes" aria-pressed="false">Notes</button>'
+        '<button type="button" data-desk>Notes apart</button>'
         '<button type="button" data-turn="all" aria-pressed="false">All slides</button></nav>'
     )
     title = f"{lesson.number}. {lesson.title}".removeprefix(". ")
@@ -158,61 +204,80 @@ class _Deck:
         return Slide(title, [numbers_table(rows), note])
 
     def _of_section(self, title: str, blocks: list[Block]) -> Iterator[Slide]:
-        slides = [Slide(title)]
-        for part, weight in self._parts(blocks):
-            full = slides[-1].weight + weight > _ROOM
-            if slides[-1].parts and full and slides[-1].weight > _LITTLE:
-                slides.append(Slide(f'{title} <span class="more">continued</span>'))
-            slides[-1].parts.append(part)
-            slides[-1].weight += weight
-        if len(slides) > 1 and slides[-1].weight <= _LITTLE:
-            last = slides.pop()
-            slides[-1].parts += last.parts
-        slides = [slide for slide in slides if slide.parts]
-        if slides:
-            told = (self._block(block.text) for block in blocks if _is_told(block))
-            slides[0].notes = "".join(told)
-        yield from slides
+        parts = self._with_notes(blocks)
+        first = cuts(parts)  # none where nothing is shown
+        for begin, end in zip(first, [*first[1:], len(parts)], strict=False):
+            more = ' <span class="more">continued</span>' if begin else ""
+            held = parts[begin:end]
+            notes = "".join(part.notes for part in held)
+            yield Slide(title + more, list(_in_steps(held)), notes)
 
-    def _parts(self, blocks: list[Block]) -> Iterator[tuple[str, float]]:
-        """What of a section is shown, with the room that it takes."""
+    def _with_notes(self, blocks: list[Block]) -> list[Part]:
+        """What of a section is shown; what is told goes with the first part of its block.
+
+        Where nothing is shown of a block it is told with the part before it.
+        """
+        parts: list[Part] = []
+        before = ""  # told before anything is shown
+        blocks = _verdicts_joined(blocks)
         for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-            directive = block.directive
-            if block.kind == "figure":
-                yield f'<img src="{block.text}" alt="{escape(block.alt)}">', _FIGURE
-            elif block.kind == "printed" and _fits(block.text):
-                lines = block.text.rstrip().count("\n") + 1
-                yield f"<pre>{escape(block.text.rstrip())}</pre>", 0.6 + 0.3 * lines
-            elif block.kind == "verdict":
-                rows = [self._rows[name] for name in block.text.split() if name in self._rows]
-                if rows:
-                    yield numbers_table(rows), 2.5 * len(rows)
-            elif directive is not None and not _is_told(block) and directive.name not in _SKIPPED:
-                weight = 1.0 + len(directive.body) / _LINE
-                yield f'<div class="box">{self._block(block.text)}</div>', weight
-            elif block.kind == "prose":
-                shown = following is not None and following.kind == "prose"
-                yield from self._of_prose(block.text, announced=shown)
+            own = list(self._parts(block, following))
+            if own and parts and (block.kind != "prose" or parts[-1].shown.endswith(":</p>\n")):
+                own[0] = replace(own[0], follows=parts[-1].shown.startswith("<p"))
+            parts += own
+            told = self._block(block.text) if _is_told(block) else ""
+            if parts:
+                place = -len(own) or -1
+                parts[place] = replace(parts[place], notes=before + parts[place].notes + told)
+                before = ""
+            else:
+                before += told
+        return parts
 
-    def _of_prose(self, text: str, *, announced: bool) -> Iterator[tuple[str, float]]:
+    def _parts(self, block: Block, following: Block | None) -> Iterator[Part]:
+        """What of a block is shown."""
+        directive = block.directive
+        if block.kind == "figure":
+            yield Part(f'<img src="{block.text}" alt="{escape(block.alt)}">', _FIGURE)
+        elif block.kind == "printed" and _fits(block.text):
+            printed = block.text.rstrip()
+            weight = 0.6 + 0.3 * (printed.count("\n") + 1)
+            yield Part(f"<pre>{escape(printed)}</pre>", weight, waits=True)
+        elif block.kind == "verdict":
+            rows = [self._rows[name] for name in block.text.split() if name in self._rows]
+            for first in range(0, len(rows), _CLAIMS):
+                held = rows[first : first + _CLAIMS]
+                yield Part(numbers_table(held), 1.2 + 2.0 * len(held))
+        elif directive is not None and not _is_told(block) and directive.name not in _SKIPPED:
+            weight = 1.0 + len(directive.body) / _LINE
+            yield Part(f'<div class="box">{self._block(block.text)}</div>', weight)
+        elif block.kind == "prose":
+            shown = following is not None and following.kind == "prose"
+            yield from self._of_prose(block.text, announced=shown)
+
+    def _of_prose(self, text: str, *, announced: bool) -> Iterator[Part]:
         """A paragraph; what ends in a colon is left out where nothing comes that it announces."""
         plain = self._plain(text)
-        if _LIST.match(plain) or plain.lstrip().startswith("|"):
-            yield self.setter.plain(plain), max(1.0, len(plain) / _LINE)
+        if plain.lstrip().startswith("|"):
+            for rows in _tables(plain):
+                yield Part(self.setter.plain(rows), 1.2 * rows.count("\n"))
+            return
+        if _LIST.match(plain):
+            yield Part(self.setter.plain(plain), max(1.0, len(plain) / _LINE))
             return
         cut = _DISPLAY.split(plain)
         for place, piece in enumerate(cut):
             if piece.startswith("$$"):
-                yield self.setter.plain(piece), 1.5
+                yield Part(self.setter.plain(piece), 1.5, follows=place > 0)
                 continue
             comes = announced or place < len(cut) - 1
-            for point in points(piece):
-                if comes or not point.endswith(":"):
-                    yield self._point(point), 0.4 + len(point) / _LINE
+            said = [point for point in points(piece) if comes or not point.endswith(":")]
+            for point in said:
+                weight, asks = 0.4 + len(point) / _LINE, point.endswith("?")
+                shown = self._asked(point) if asks else self._said(point)
+                yield Part(shown, weight, follows=point is not said[0], asks=asks)
 
-    def _point(self, text: str) -> str:
-        if text.endswith("?"):
-            return self._asked(text)
+    def _said(self, text: str) -> str:
         return self.setter.plain(text).replace("<p>", '<p class="point">', 1)
 
     def _asked(self, text: str) -> str:
@@ -226,6 +291,37 @@ class _Deck:
 
     def _line(self, text: str) -> str:
         return self.setter.line(text, self.lesson.labels)
+
+
+def _in_steps(parts: Sequence[Part]) -> Iterator[str]:
+    """The parts of a slide; those that wait for a key are numbered by how many it takes."""
+    step = 0
+    for before, part in zip([None, *parts[:-1]], parts, strict=True):
+        if before is not None and ((before.asks and not part.asks) or part.waits):
+            step += 1
+        yield f'<div class="step" data-step="{step}">{part.shown}</div>' if step else part.shown
+
+
+def _verdicts_joined(blocks: list[Block]) -> list[Block]:
+    """The blocks of a section; verdicts with nothing but code between them are one."""
+    joined: list[Block] = []
+    for block in blocks:
+        seen = [place for place, before in enumerate(joined) if before.kind != "code"]
+        if block.kind == "verdict" and seen and joined[seen[-1]].kind == "verdict":
+            before = joined[seen[-1]]
+            joined[seen[-1]] = replace(before, text=f"{before.text} {block.text}")
+        else:
+            joined.append(block)
+    return joined
+
+
+def _tables(table: str) -> Iterator[str]:
+    """A table of Markdown in pieces that fit on a slide, each with its head."""
+    head, rule, *rows = table.strip().splitlines()
+    pieces = -(-len(rows) // _ROWS) or 1
+    length = -(-len(rows) // pieces)
+    for first in range(0, len(rows), length or 1):
+        yield "\n".join([head, rule, *rows[first : first + length]])
 
 
 def _is_told(block: Block) -> bool:

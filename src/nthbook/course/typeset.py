@@ -28,6 +28,7 @@ _FONT = re.compile(r"@font-face[^{]*\{[^}]*\}")
 _FAMILY = re.compile(r"font-family:\s*MJX(\w+(?:-\w+)?)")
 _FILE = re.compile(r"url\(['\"]?(?:[^)'\"]*/)?([\w.-]+)['\"]?\)")
 _ALWAYS = ("ZERO", "TEX")
+_STRETCHED = ("TEX-S1", "TEX-S4")  # what long braces and arrows are put together from
 
 
 class Typesetter:
@@ -84,12 +85,14 @@ class Typesetter:
 def _with_fonts(style: str, text: str, files: Mapping[str, Path]) -> str:
     """Put the fonts into the style sheet that the text's glyphs are of, and leave out the others.
 
-    A glyph's class names its font: ``TEX-I`` is set in ``MJXTEX-I``.
+    A glyph's class names its font, as ``TEX-I`` does ``MJXTEX-I``; the pieces of a glyph that
+    is stretched have no such class.
     """
+    always = (*_ALWAYS, *(_STRETCHED if "<mjx-stretchy-" in text else ()))
 
     def font(match: re.Match[str]) -> str:
         family = _FAMILY.search(match[0])
-        if family and not (family[1] in _ALWAYS or f"{family[1]}" in text):
+        if family and not (family[1] in always or f"{family[1]}" in text):
             return ""
         return _FILE.sub(lambda address: f"url({_inline(files[address[1]])})", match[0])
 

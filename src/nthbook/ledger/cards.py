@@ -34,6 +34,12 @@ _CHECKS = (
     "computes what the text says."
 )
 
+READING = (
+    "In each picture the band is the margin around the prediction (dashed). The bar with the "
+    "full dot is the measurement with its interval, the hollow one the control; a dotted line "
+    "is the rival."
+)
+
 # The picture, in units of its own: a band of one margin to each side, compressed further out.
 _WIDTH, _HEIGHT, _EDGE, _FURTHEST = 240, 44, 6, 60.0
 
@@ -317,9 +323,5 @@ def _key() -> str:
     claim = Claim("key", "", "theorem", "", "", "", 0.0, 1.0, "", rival=12.0)
     verdict = Verdict("key", False, 0.2, -0.4, 0.7, "holds", "quick")
     control = Verdict("key", True, -9.0, -14.0, -6.0, "fails", "quick")
-    text = (
-        "In each picture the band is the margin around the prediction (dashed). The bar with the "
-        "full dot is the measurement with its interval, the hollow one the control; a dotted line "
-        "is the rival. Distances are in units of the margin, compressed away from the band."
-    )
+    text = f"{READING} Distances are in units of the margin, compressed away from the band."
     return f'<p class="nth-key">{picture(claim, verdict, control)} <span>{text}</span></p>'

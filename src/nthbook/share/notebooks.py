@@ -1,7 +1,7 @@
 """The chapters as notebooks that run away from the book: in a folder, or behind a download."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,18 +88,23 @@ def _needs_site(source: Path) -> bool:
 
 
 def export_notebooks(
-    book: Book, folder: Path, edition: Edition | None = None, *, force: bool = False
+    book: Book,
+    folder: Path,
+    edition: Edition | None = None,
+    *,
+    chapters: Collection[str] = (),
+    force: bool = False,
 ) -> Iterator[str]:
-    """Write every chapter to ``folder`` as a notebook, with the library's wheel beside them.
+    """Write chapters to ``folder`` as notebooks, with the library's wheel beside them.
 
-    Yields a line for each file.
+    All are written where none is named. Yields a line for each file.
 
     Raises:
         UsageError: before anything is written, when a file would be overwritten or a chapter
             is malformed.
     """
     edition = edition or Edition()
-    names = exported_pages(book)
+    names = [name for name in exported_pages(book) if not chapters or name in chapters]
     files = [f"{name}.ipynb" for name in names]
     check_folder(folder, [*files, START, REQUIREMENTS, wheel_name()], force=force)
     labels = book_labels(book, names)

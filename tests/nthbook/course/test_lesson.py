@@ -146,6 +146,28 @@ def test_slides_and_handouts_hold_no_solution_and_the_key_holds_them_all(taught,
     assert "HIDDEN" in key.select_one("#ex-more").text
 
 
+def test_a_long_table_is_cut_and_keeps_its_head(taught, tmp_path):
+    path = taught.chapter_path("alpha")
+    rows = "\n".join(f"| row {number} | it falls |" for number in range(12))
+    table = f"| What | How |\n|---|---|\n{rows}\n"
+    path.write_text(path.read_text().replace("We drop one.", f"We drop one.\n\n{table}\n", 1))
+    main(["export", str(tmp_path / "out"), "alpha", "--slides"])
+    tables = shown(tmp_path / "out" / "alpha-slides.html").select(".body table:not(.numbers)")
+    assert [len(table.select("tbody tr")) for table in tables] == [4, 4, 4]
+    assert {table.select_one("th").text for table in tables} == {"What"}
+
+
+@pytest.mark.parametrize("kind", ["--slides", "--student"])
+def test_chapters_can_be_named(taught, tmp_path, capsys, kind):
+    out = tmp_path / "out"
+    assert main(["export", str(out), "alpha", kind]) == 0
+    assert any(path.name.startswith("alpha") for path in out.iterdir())
+    assert not any(path.name.startswith("beta") for path in out.iterdir())
+    assert main(["export", str(tmp_path / "none"), "alphq", kind]) == 2
+    assert "no chapter 'alphq' to export (did you mean alpha?)" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_handout_is_the_chapters_own_words(taught, tmp_path):
     main(["export", str(tmp_path / "out"), "--handouts"])
     page = shown(tmp_path / "out" / "alpha-handout.html")

@@ -2,6 +2,7 @@
 
 import io
 
+import nbformat
 import pytest
 from pypdf import PdfReader
 
@@ -63,6 +64,70 @@ def test_slides_are_turned_by_keyboard_and_need_no_network(small_book, lesson, o
     assert page.locator(".slide:visible").count() == 1
 
 
+@pytest.fixture
+def asked(small_book):
+    """A chapter with a section that asks and answers, more than a slide holds."""
+    path = small_book.executed_dir / "example.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    many = "\n\n".join(["We go on, and say at some length what is seen along this line."] * 9)
+    text = f"## Asked\n\nWho moves?\n\nThe kernel. The hidden reason.\n\n{many}\n\nThe LAST one."
+    notebook.cells.insert(2, nbformat.v4.new_markdown_cell(text))
+    nbformat.write(notebook, path)
+    (found,) = lessons(small_book)
+    return found
+
+
+def go_to(page, title):
+    slide = page.locator(f'.slide:has(h2:has-text("{title}"))').first.get_attribute("id")
+    page.evaluate(f"location.hash = '{slide}'")
+    page.wait_for_selector(f"#{slide}.now")
+
+
+def test_an_answer_waits_for_a_key(small_book, asked, opened):
+    page = opened(chapter_slides(small_book, asked))
+    go_to(page, "Asked")
+    answer, here = page.locator(".now p:has-text('The kernel.')").first, page.url
+    assert page.locator(".now p:has-text('Who moves?')").first.is_visible()
+    assert not answer.is_visible()
+    page.keyboard.press("ArrowRight")
+    assert answer.is_visible()
+    assert page.url == here
+    page.keyboard.press("ArrowRight")
+    assert page.url != here
+    page.keyboard.press("ArrowLeft")  # back to the whole slide
+    assert (page.url, answer.is_visible()) == (here, True)
+    go_to(page, "Exercise")
+    go_to(page, "Asked")
+    assert not answer.is_visible()
+    page.keyboard.press("a")
+    assert answer.is_visible()
+
+
+def test_every_slide_has_the_notes_of_what_it_shows(small_book, asked, opened):
+    page = opened(chapter_slides(small_book, asked))
+    first, last = (page.locator('.slide:has(h2:has-text("Asked"))').nth(n) for n in (0, -1))
+    assert "continued" in last.locator("h2").text_content()
+    assert "The hidden reason." in first.locator(".notes").text_content()
+    assert "The LAST one." in last.locator(".notes").text_content()
+    assert "The LAST one." not in first.locator(".notes").text_content()
+
+
+def test_notes_open_in_a_window_of_their_own_and_follow(small_book, asked, opened):
+    page = opened(chapter_slides(small_book, asked))
+    with page.expect_popup() as popup:
+        page.keyboard.press("p")
+    desk = popup.value
+    go_to(page, "Asked")
+    assert "The hidden reason." in desk.locator(".notes").text_content()
+    assert page.locator(".notes:visible").count() == 0
+    place = page.locator(".bar output").text_content()
+    assert desk.locator("p.nth-note").last.text_content().startswith(place)
+    desk.keyboard.press("ArrowRight")
+    desk.keyboard.press("ArrowRight")
+    assert page.locator(".bar output").text_content() != place
+    assert page.locator(".bar output").text_content() in desk.locator("body").text_content()
+
+
 def test_a_formula_is_set_in_fonts_that_the_file_holds(small_book, lesson, opened):
     page = opened(chapter_slides(small_book, lesson))
     assert page.locator("mjx-container").count() > 3
@@ -71,6 +136,19 @@ def test_a_formula_is_set_in_fonts_that_the_file_holds(small_book, lesson, opene
         ".map((font) => font.family)"
     )
     assert {"MJXTEX-I"} <= {font.strip('"') for font in fonts}
+
+
+def test_a_brace_that_is_stretched_is_seen(small_book, lesson, opened):
+    path = small_book.executed_dir / "example.ipynb"
+    formula = r"\\partial_t f"
+    assert formula in path.read_text()
+    path.write_text(path.read_text().replace(formula, r"\\underbrace{f+f+f}_{f}", 1))
+    (braced,) = lessons(small_book)
+    page = opened(chapter_slides(small_book, braced))
+    fonts = "() => [...document.fonts].map((font) => font.family)"
+    assert {"MJXTEX-S1", "MJXTEX-S4"} <= {name.strip('"') for name in page.evaluate(fonts)}
+    plain = opened(chapter_slides(small_book, lesson))
+    assert "MJXTEX-S4" not in {name.strip('"') for name in plain.evaluate(fonts)}
 
 
 def test_figure_statement_and_verdict_are_on_slides(small_book, lesson, opened):
@@ -83,10 +161,11 @@ def test_figure_statement_and_verdict_are_on_slides(small_book, lesson, opened):
 
 def test_nothing_is_cut_off(small_book, lesson, opened):
     page = opened(chapter_slides(small_book, lesson))
-    for _ in range(page.locator(".slide").count()):
+    for number in range(page.locator(".slide").count()):
+        page.evaluate(f"location.hash = 'slide-{number + 1}'")
+        page.wait_for_selector(f"#slide-{number + 1}.now")
         face, body = (page.locator(f".now .{part}").bounding_box() for part in ("face", "body"))
         assert body["y"] + body["height"] <= face["y"] + face["height"] + 1
-        page.keyboard.press("ArrowRight")
 
 
 def test_on_paper_every_slide_has_a_page(small_book, lesson, opened):
