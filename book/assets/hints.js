@@ -1,7 +1,6 @@
 // A word of the glossary or the notation explains itself: under the pointer, on focus, at a tap.
 // What is shown stands in the page already; the link itself still leads to the whole entry.
 (() => {
-  const links = [...document.querySelectorAll("a.nth-term")];
   const hintOf = (link) => {
     const name = [...link.classList].find((each) => each.startsWith("nth-term--"));
     return name && document.getElementById(`nth-hint-${name.slice("nth-term--".length)}`);
@@ -37,9 +36,9 @@
     timer = setTimeout(action, wait);
   };
 
-  for (const link of links) {
+  function explain(link) {
     const hint = hintOf(link);
-    if (!hint) continue;
+    if (!hint) return;
     link.setAttribute("aria-describedby", hint.id);
     let touched = false;
     link.addEventListener("pointerenter", (event) => {
@@ -62,9 +61,15 @@
       touched = false;
       show(link);
     });
+  }
+
+  document.querySelectorAll("a.nth-term").forEach(explain);
+  for (const hint of document.querySelectorAll(".nth-hint")) {
     hint.addEventListener("pointerenter", () => clearTimeout(timer));
     hint.addEventListener("pointerleave", () => later(hide, 250));
   }
+  // Words that a script writes into the page later on.
+  addEventListener("nth-terms", (event) => event.target.querySelectorAll("a.nth-term").forEach(explain));
 
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();

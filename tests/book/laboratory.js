@@ -1,11 +1,12 @@
 // Answers the questions of test_laboratory_numbers.py: cases in JSON on standard input, each with
-// the name of what is wanted; answers on standard output. The first argument is the mathematics.
+// the name of what is wanted; answers on standard output. The argument is the scripts' folder.
 "use strict";
 
 const { readFileSync } = require("node:fs");
 
-const text = readFileSync(process.argv[2], "utf8");
-const lab = new Function(`${text}; return nthLaboratoryMathematics();`)();
+const [core, draws] = ["mathematics", "draws"].map((name) => readFileSync(`${process.argv[2]}/${name}.js`, "utf8"));
+const known = new Function(`${core}; return nthLaboratoryMathematics();`)();
+const lab = { ...known, ...new Function(`${draws}; return nthLaboratoryDraws;`)()(known) };
 
 const floats = (values) => Float64Array.from(values.flat(Infinity));
 const plain = (values) => (values && values.length !== undefined ? Array.from(values, plain) : values);
@@ -47,7 +48,11 @@ const answers = {
   radius(asked) {
     const { net, theta, X } = given(asked);
     const e = floats(asked.direction);
-    return { radius: lab.radius(net, theta, X, e), strip: lab.stripWidth(net, theta, X, e) };
+    return { radius: lab.radius(net, theta, X, e) };
+  },
+  strip(asked) {
+    const { net, theta, X } = given(asked);
+    return { half_width: lab.stripWidth(lab.kernels(net, theta, X), floats(asked.direction)) };
   },
   terms(asked) {
     const { net, theta, X } = given(asked);
@@ -57,6 +62,11 @@ const answers = {
     const { net, X, test, y } = given(asked);
     const frames = lab.limit(net, net.sigmaA, X, y, test, asked.times);
     return { mean: plain(frames.map(({ mean }) => mean)), deviation: plain(frames.map(({ deviation }) => deviation)) };
+  },
+  corrections(asked) {
+    const { net, X, test, y } = given(asked);
+    const found = lab.corrections(net.activation, net.sigmaA ** 2, Float64Array.from([...X, ...test]), y, asked.times, 1e-8);
+    return { mean: plain(found.map(({ mean }) => mean)), variance: plain(found.map(({ variance }) => variance)) };
   },
   /** Draws, trained: their predictions at the last of the times. */
   trained(asked) {
@@ -97,7 +107,7 @@ const answers = {
     const K = lab.kernels(net, theta, X);
     const first = Array.from(y, (label, g) => label - K[1][g]);
     const most = Math.max(...first.map(Math.abs));
-    const halfWidth = lab.stripWidth(net, theta, X, first.map((value) => value / most));
+    const halfWidth = lab.stripWidth(K, first.map((value) => value / most));
     const levels = {};
     for (const [name, level, strip] of [["2", 2], ["3", 3], ["4", 4], ["strip", 4, halfWidth]]) {
       const played = lab.run(lab.truncated(K, y, times, level, { halfWidth: strip ?? null }), (z) => ({

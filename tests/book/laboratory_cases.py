@@ -118,6 +118,19 @@ def limit_answer(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def corrections_answer(case: dict[str, Any]) -> dict[str, Any]:
+    """What nthlib adds to that over the width: to the mean, and to the variance."""
+    X, test, y = (jnp.array(case[name]) for name in ("X", "X_test", "y"))
+    found = nth.predict_ensemble(
+        network(case), X, y, jnp.array(TIMES), X_test=test, centred=False, tolerance=2e-7
+    )
+    variance = np.diagonal(found.covariance_correction, axis1=1, axis2=2)
+    return {
+        "mean": [rounded(row) for row in found.mean_correction],
+        "variance": [rounded(row) for row in variance],
+    }
+
+
 def _run(predictions: Any, kernel: Any) -> dict[str, Any]:
     return {
         "predictions": [rounded(row) for row in predictions],
@@ -130,6 +143,7 @@ ANSWERS = {
     "flow": flow_answer,
     "level": level_answer,
     "limit": limit_answer,
+    "corrections": corrections_answer,
 }
 
 
@@ -146,7 +160,8 @@ def questions() -> list[dict[str, Any]]:
         found += [{"level": level} | strip for level in LEVELS[1:]]
         limit = {"kind": "limit"} | case
         limit["net"] = case["net"] | {"width": LIMIT_WIDTH, "sigmaA": 0.8}
-        found.append({k: v for k, v in limit.items() if k not in ("weights", "readout")})
+        limit = {k: v for k, v in limit.items() if k not in ("weights", "readout")}
+        found += [limit] + ([limit | {"kind": "corrections"}] if depth == 1 else [])
     return found
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +25,10 @@ ACCURACY = 1e-6
 CASES = json.loads(STORED.read_text(encoding="utf-8"))
 
 
-def asked(questions, mathematics=MATHEMATICS):
+def asked(questions, folder=MATHEMATICS.parent):
     """What the laboratory answers."""
     done = run_node(
-        [str(RUNNER), str(mathematics)],
+        [str(RUNNER), str(folder)],
         return_completed_process=True,
         input=json.dumps(questions),
         capture_output=True,
@@ -44,7 +45,8 @@ def distance(answer, expected):
     gaps = []
     for name, values in expected.items():
         one, other = np.array(answer[name]), np.array(values)
-        assert one.shape == other.shape
+        if one.shape != other.shape:  # it stopped early
+            return np.inf
         gaps.append(np.abs(one - other).max() / max(1.0, np.abs(other).max()))
     return max(gaps)
 
@@ -70,6 +72,7 @@ def test_the_cases_are_many_and_of_every_kind():
     assert len(CASES) >= 40
     for depth, kind in itertools.product((1, 2), ("kernels", "flow", "level", "limit")):
         assert any(case["kind"] == kind and case["net"]["depth"] == depth for case in CASES)
+    assert any(case["kind"] == "corrections" for case in CASES)
     for level, strip in ((2, False), (3, False), (4, False), (3, True), (4, True)):
         assert any(case.get("level") == level and ("half_width" in case) == strip for case in CASES)
 
@@ -104,18 +107,29 @@ WRONG = {
     "its covariance without the factor two": ("(across - 2 *", "(across -"),
     "a coefficient of Hermite's without its root": ("Math.sqrt(k) * before", "k * before"),
     "the strip's weights without π/4": ("(Math.PI * action) / (4 *", "action / (4 *"),
+    "the covariance of kernels without the readouts' own": (
+        "+ 2 * s * s * ppp",
+        "+ 0 * s * s * ppp",
+    ),
+    "one of the ways to K^(4) left out": (" + square(b, c, a, d)", ""),
+    "f K^(3) with one pair": ("z(a, b, c, d) + z(a, c, b, d)", "2 * z(a, b, c, d)"),
+    "the start's answer to the kernel left out": (
+        "- (C112[at(q, j, a, j)]",
+        "- 0 * (C112[at(q, j, a, j)]",
+    ),
 }
 
 
 @pytest.mark.parametrize("right", WRONG, ids=list(WRONG))
 def test_a_planted_error_is_found(tmp_path, right):
-    text = MATHEMATICS.read_text(encoding="utf-8")
     old, new = WRONG[right]
-    assert text.count(old) == 1
-    wrong = tmp_path / "mathematics.js"
-    wrong.write_text(text.replace(old, new), encoding="utf-8")
+    scripts = [MATHEMATICS, MATHEMATICS.with_name("draws.js")]
+    texts = {script.name: script.read_text(encoding="utf-8") for script in scripts}
+    assert sum(text.count(old) for text in texts.values()) == 1
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text.replace(old, new), encoding="utf-8")
     cases = [case for case in CASES if case["net"]["activation"] == "softplus"]
-    found = asked(cases, wrong)
+    found = asked(cases, tmp_path)
     gaps = [distance(one, case["answer"]) for one, case in zip(found, cases, strict=True)]
     assert max(gaps) > 100 * ACCURACY
 
@@ -187,13 +201,25 @@ def test_eigenvalues():
         np.testing.assert_allclose(answer["eigenvalues"], np.linalg.eigvalsh(matrix), atol=1e-13)
 
 
-def test_the_strip_sum_has_the_weights_of_nthlib_and_its_half_width_the_formula():
-    case = next(case for case in CASES if "half_width" in case and case["net"]["depth"] == 1)
-    direction = [1.0, -0.5, 0.25]
-    (answer,) = asked([case | {"kind": "radius", "direction": direction}])
-    n, m = len(case["X"]), case["net"]["width"]
-    largest = np.abs(case["readout"]).max()
-    assert answer["strip"] == pytest.approx(np.pi / 4 * n * np.sqrt(m) / largest)
+@pytest.mark.filterwarnings("ignore:.*positive definite")
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_strip_is_as_wide_as_nthlib_estimates_it(depth):
+    cases = [drawn(name, depth, (8, 3, 1), 3) for name in ("tanh", "softplus", "sin")]
+    inputs = [(laboratory_cases.kernels_of(case), jnp.array(case["y"])) for case in cases]
+    residuals = [np.asarray(y - K[1][: len(y)]) for K, y in inputs]
+    questions = [
+        case | {"kind": "strip", "direction": (residual / np.abs(residual).max()).tolist()}
+        for case, residual in zip(cases, residuals, strict=True)
+    ]
+    for (K, y), answer in zip(inputs, asked(questions), strict=True):
+        solve = partial(nth.truncated_hierarchy, K, y, jnp.linspace(0.0, 3.0, 4), 4, resum="strip")
+        estimated, given = solve(), solve(half_width=answer["half_width"])
+        other = solve(half_width=1.02 * answer["half_width"])
+        np.testing.assert_allclose(given.predictions, estimated.predictions, rtol=1e-9, atol=1e-9)
+        assert np.abs(other.predictions - estimated.predictions).max() > 1e-6
+
+
+def test_the_strip_sum_has_the_weights_of_nthlib():
     weights = strip_weights(jnp.array(2.0), jnp.array(HALF_WIDTH), 2, 2)
     x = np.pi * 2.0 / (4 * HALF_WIDTH)
     np.testing.assert_allclose(weights, (np.tanh(x) / x) ** np.arange(3))
@@ -343,7 +369,7 @@ def test_in_the_fifth_scene_a_further_kernel_helps_at_first_and_hurts_later(play
     assert early["4"] < early["3"] < early["2"]
     assert late["strip"] < late["2"] < late["3"] < late["4"]
     assert [round(early[name], 2) for name in "234"] == [0.05, 0.03, 0.01]
-    assert late["strip"] == pytest.approx(0.4, abs=0.05)
+    assert late["strip"] == pytest.approx(0.3, abs=0.05)
     assert scene["levels"]["4"]["stopped"] == pytest.approx(13.6, abs=0.05)
     assert scene["levels"]["strip"]["stopped"] is None
     below = np.flatnonzero(np.array(scene["reach"]) < 1)[0] * 20 / 100

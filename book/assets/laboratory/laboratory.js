@@ -110,7 +110,8 @@
 
   const timesOf = (horizon) => Float64Array.from({ length: FRAMES + 1 }, (_, i) =>
     horizon * (i / FRAMES) ** 1.5);
-  const program = `const lab = (${nthLaboratoryMathematics})(); (${nthLaboratoryWorker})(lab);`;
+  const program = `const core = (${nthLaboratoryMathematics})();`
+    + `(${nthLaboratoryWorker})({ ...core, ...(${nthLaboratoryDraws})(core) });`;
   // A page from a folder may load no worker from a file, but from its own memory it may.
   const programAddress = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
 
@@ -123,12 +124,12 @@
     worker = new Worker(programAddress);
     job += 1;
     run = {
-      setting: structuredClone(state), times: timesOf(state.horizon), start: null, all: [], levels: {},
+      setting: structuredClone(state), times: timesOf(state.horizon), start: null, limit: [], all: null, levels: {},
       frames: [], reach: null, seconds: null,
     };
     root.dataset.state = "computing";
     root.dataset.job = job;
-    summary.textContent = "Training.";
+    summary.textContent = `Training. ${settingOf(state)} to t = ${state.horizon}.`;
     worker.onmessage = ({ data }) => {
       if (data.job === job) receive(data);
     };
@@ -137,7 +138,25 @@
       summary.textContent = "The computation stopped with an error. Another setting may work.";
     };
     worker.postMessage({ job, setting: run.setting, times: run.times, circle: CIRCLE });
+    askForDraws();
     redraw();
+  }
+
+  /** With one hidden layer all draws are known to order 1/m; it takes a while, and only who looks waits. */
+  function askForDraws() {
+    if (state.band !== "on" || state.depth !== 1 || run.asked) return;
+    run.asked = true;
+    worker.postMessage({ job, draws: true });
+  }
+
+  /** Mean and deviation at this width, up to where the correction is a quarter of what it corrects. */
+  function corrected(limit, corrections, width) {
+    const end = corrections.findIndex(({ share }) => share > width / 4);
+    return limit.slice(0, end < 0 ? limit.length : end).map(({ mean, deviation }, k) => ({
+      mean: mean.map((value, i) => value + corrections[k].mean[i] / width),
+      deviation: deviation.map((value, i) =>
+        Math.sqrt(Math.max(0, value * value + corrections[k].variance[i] / width))),
+    }));
   }
 
   let waiting;
@@ -151,7 +170,17 @@
 
   function receive(data) {
     if (data.kind === "start") run.start = data;
-    else if (data.kind === "limit") run.all = data.frames;
+    else if (data.kind === "limit") {
+      run.limit = data.frames;
+      if (state.depth === 2) {
+        run.all = run.limit;
+        root.dataset.draws = data.job;
+      }
+    } else if (data.kind === "draws") {
+      run.all = corrected(run.limit, data.frames, state.width);
+      root.dataset.draws = data.job;
+      if (root.dataset.state === "done") announce();
+    }
     else if (data.kind === "level") run.levels[data.name] = data;
     else if (data.kind === "frame") run.frames[data.index] = data;
     else {
@@ -301,6 +330,7 @@
   const bandBox = html("input", { type: "checkbox", id: "nth-lab-band" });
   bandBox.addEventListener("input", () => {
     state.band = bandBox.checked ? "on" : "off";
+    askForDraws();
     redraw();
     announce();
     writeAddress();
@@ -310,7 +340,7 @@
     nthLabPictures.svg("svg", { viewBox: "0 0 34 14", class: "nth-lab-swatch", "aria-hidden": "true" },
       nthLabPictures.svg("path", { d: "M1 0H33V14H1Z", class: "nth-lab-band" }),
       nthLabPictures.svg("path", { d: "M1 7H33", class: "nth-lab-line nth-lab-all" })),
-    "all draws, m → ∞: mean and two standard deviations");
+    "all draws: mean and two standard deviations");
   const network = html("span", { class: "nth-lab-network" },
     nthLabPictures.svg("svg", { viewBox: "0 0 34 8", class: "nth-lab-swatch", "aria-hidden": "true" },
       nthLabPictures.svg("path", { d: "M1 4H33", class: "nth-lab-line nth-lab-net" })), "network");
@@ -394,6 +424,26 @@
   const answerBox = html("details", {}, html("summary", {}, "What is to be seen"), sceneAnswer);
   const sceneBox = html("div", { class: "nth-lab-scene" }, sceneSentence, sceneQuestion, answerBox, sceneNote);
 
+  // The words that the page explains below, so that the scenes can explain them as well.
+  const terms = new Map([...document.querySelectorAll(".bd-article a.nth-term")]
+    .map((link) => [link.textContent.toLowerCase(), link]).filter(([word]) => /^[a-z -]+$/.test(word)));
+  const termed = terms.size && new RegExp(`\\b(${[...terms.keys()].sort((a, b) => b.length - a.length).join("|")})\\b`, "gi");
+
+  /** Write a text; each word that is explained becomes a link where it first stands. */
+  function tell(element, text) {
+    if (element.textContent === text) return;
+    const told = new Set();
+    element.replaceChildren(...(terms.size ? text.split(termed) : [text]).map((piece) => {
+      const word = piece.toLowerCase();
+      if (!terms.has(word) || told.has(word)) return piece;
+      told.add(word);
+      const link = terms.get(word).cloneNode();
+      link.textContent = piece;
+      return link;
+    }));
+    element.dispatchEvent(new CustomEvent("nth-terms", { bubbles: true }));
+  }
+
   function chooseScene(one) {
     scene = one;
     answerBox.open = false;
@@ -406,11 +456,11 @@
     for (const each of sceneButtons) {
       each.setAttribute("aria-pressed", String(each.dataset.scene === scene?.id));
     }
-    sceneSentence.textContent = scene ? scene.sentence
-      : "Choose a scene, or set everything yourself. Then press Run.";
-    sceneQuestion.textContent = scene ? scene.question : "";
+    tell(sceneSentence, scene ? scene.sentence
+      : "Choose a scene, or set everything yourself. Then press Run.");
+    tell(sceneQuestion, scene ? scene.question : "");
     sceneQuestion.hidden = answerBox.hidden = !scene;
-    sceneAnswer.textContent = scene?.answer ?? "";
+    tell(sceneAnswer, scene?.answer ?? "");
   }
 
   // --------------------------------------------------------------------------- the pictures
@@ -430,7 +480,8 @@
   const units = unitsPicture();
   const dial = dialPicture();
   const circle = circlePicture();
-  const dialNote = html("p", { class: "nth-lab-note" },
+  const dialNote = html("p", { class: "nth-lab-note" });
+  tell(dialNote,
     "The levels p = 2, 3, .. are the beginning of a series in the action, what the residuals have pushed so far. R is how far "
     + "the series converges, over the action spent. Above 1 every further kernel helps; below 1 the levels get worse from some p on.");
   dial.figure.append(dialNote);
@@ -494,7 +545,7 @@
     return [xs, ys];
   }
 
-  // Of all draws at infinite width: the mean, and the edges of the band.
+  // Of all draws: the mean, and the edges of the band.
   const EDGES = [0, -2, 2].map((times) => ({ mean, deviation }) =>
     mean.map((value, index) => value + times * deviation[index]));
 
@@ -506,7 +557,7 @@
     const n = state.angles.length;
     const at = whereIs(time);
     const y = state.labels.map((label) => label * state.size);
-    const banded = state.band === "on" && run.all.length > 0;
+    const banded = state.band === "on" && run.all?.length > 0;
     const [lowest, highest] = EDGES.slice(1).map((edge) => (banded ? edge(run.all[0]) : run.start.f));
     const most = Math.max(...y.map(Math.abs), ...Array.from(run.start.f, Math.abs), ...highest, 0.5) * 1.5;
 
@@ -518,7 +569,7 @@
       const values = levelOn(name) ? between(run.levels[name].frames, ({ f }) => f, at) : null;
       functionPicture.line(`p${name}`, CIRCLE, values ? values.slice(n) : []);
     }
-    const [mean, low_, high_] = EDGES.map((edge) => (banded ? between(run.all, edge, at).slice(n) : []));
+    const [mean, low_, high_] = EDGES.map((edge) => ((banded && between(run.all, edge, at)?.slice(n)) || []));
     functionPicture.line("all", CIRCLE, mean);
     functionPicture.band(CIRCLE, low_, high_);
     residuals.setAttribute("d", y.map((label, i) => {
@@ -619,25 +670,35 @@
   }
 
   function bandWords(at, now) {
+    if (!run.all) return "All draws of this width are being computed.";
+    const which = state.depth === 1 ? "of this width, to order 1/m," : "at infinite width";
+    if (at[0] >= run.all.length - (at[1] > 0 ? 1 : 0)) {
+      const end = number(run.times[Math.max(run.all.length - 1, 0)], 1);
+      return `All draws are known to t = ${end}: from there on the correction of order 1/m is not small at this width, and the band ends.`;
+    }
     const [mean, low, high] = EDGES.map((edge) => between(run.all, edge, at));
     const i = state.input;
     const edges = [number(low[i]), number(high[i])];
     const where = edges.includes(number(now[i])) ? "inside" // what is read must agree
       : now[i] < low[i] ? "below" : now[i] > high[i] ? "above" : "inside";
     const band = edges[0] === edges[1] ? `a band that has closed at ${edges[0]}` : `the band from ${edges.join(" to ")}`;
-    return `On input ${i + 1} all draws at infinite width have the mean ${number(mean[i])} and ${band}; `
-      + `this network, of width ${state.width}, is at ${number(now[i])}, ${where} it.`;
+    return `On input ${i + 1} all draws ${which} have the mean ${number(mean[i])} and ${band}; `
+      + `this network is at ${number(now[i])}, ${where} it.`;
   }
 
   const summary = html("p", { class: "nth-reading", role: "status" });
+
+  function settingOf({ depth, activation, width, labels, size }) {
+    const layers = depth === 1 ? "one hidden layer" : "two hidden layers";
+    const asked = labels.map((label) => number(label * size)).join(", ");
+    return `${activation === "erf" ? "An" : "A"} ${activation} network with ${layers} of ${width} units, labels ${asked}`;
+  }
 
   /** In words, and only when something has come to rest: a reader by ear hears this. */
   function announce() {
     if (!run?.frames.length || playing) return;
     const at = whereIs(time);
-    const depth = state.depth === 1 ? "one hidden layer" : "two hidden layers";
-    const article = state.activation === "erf" ? "An" : "A";
-    const setting = `${article} ${state.activation} network with ${depth} of ${state.width} units, t = ${number(time, 1)} of ${state.horizon}.`;
+    const setting = `${settingOf(state)}, t = ${number(time, 1)} of ${state.horizon}.`;
     const now = between(run.frames, ({ f }) => f, at);
     const left = Math.hypot(...state.labels.map((label, i) => label * state.size - now[i]));
     const all = Math.hypot(...state.labels.map((label, i) => label * state.size - run.frames[0].f[i]));
@@ -689,6 +750,8 @@
     html("div", { class: "nth-lab-pictures" },
       functionPicture.figure, timePicture.figure, errorPicture.figure, kernels.figure,
       dial.figure, units.figure, circle.figure, summary));
+
+  root.dispatchEvent(new CustomEvent("nth-terms", { bubbles: true }));
 
   const heading = () => location.hash.startsWith("#scene-");
   const fromHash = readAddress(location.hash.slice(1));

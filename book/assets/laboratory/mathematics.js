@@ -877,10 +877,22 @@ function nthLaboratoryMathematics() {
     return (ACTIVATIONS[net.activation].constant * n * Math.sqrt(net.width)) / largest;
   }
 
-  /** The half-width of the strip, as an action; e is the direction of the first force. */
-  function stripWidth(net, theta, X, e) {
-    return net.depth === 1
-      ? largeReadout(net, parts(net, theta).readout, e.length) : 0.8 * radius(net, theta, X, e);
+  /**
+   * The half-width of the strip at p = 4, as an action, by the rule of nthlib: twice the root
+   * (e^(−2) t_0 / t_2)^½ of the sizes of K^(2) e and K^(4) e e e / (2 n²), which is what the terms of
+   * the series are after an action of one along e, the direction of the first force (max |e| = 1).
+   */
+  function stripWidth(K, e) {
+    const n = e.length;
+    const pairs = Float64Array.from({ length: n * n }, (_, at) => e[Math.floor(at / n)] * e[at % n]);
+    let [first, second] = [0, 0];
+    for (let a = 0; a < n; a++) {
+      first = Math.max(first, Math.abs(dot(rows(K[2], n, a), e)));
+      let sum = 0;
+      for (let b = 0; b < n; b++) sum += e[b] * dot(rows(K[4], n * n, a * n + b), pairs);
+      second = Math.max(second, Math.abs(sum) / (2 * n * n));
+    }
+    return 2 * Math.exp(-1) * Math.sqrt(first / second);
   }
 
   // ------------------------------------------------------------------------- small algebra
@@ -914,103 +926,10 @@ function nthLaboratoryMathematics() {
 
   const eigenvalues = (matrix, n) => eigen(matrix, n).values.sort();
 
-  // -------------------------------------------------------- all networks, at infinite width
-
-  const HERMITE = 180; // orders: those of a tanh of variance one fall like e^(−π√k / 2)
-
-  /** Coefficients of σ(√q z) and σ′(√q z), z normal, in Hermite's orthonormal polynomials. */
-  function hermite(name, q) {
-    const found = [new Float64Array(HERMITE), new Float64Array(HERMITE)];
-    const step = 1 / 8; // the trapezoidal rule is exact to rounding here
-    for (let z = -12; z <= 12; z += step) {
-      const [value, slope] = ACTIVATIONS[name].at(Math.sqrt(q) * z);
-      const weight = (step * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
-      let [before, now] = [0, weight];
-      for (let k = 0; k < HERMITE; k++) {
-        found[0][k] += value * now;
-        found[1][k] += slope * now;
-        [before, now] = [now, (z * now - Math.sqrt(k) * before) / Math.sqrt(k + 1)];
-      }
-    }
-    return found;
-  }
-
-  /** E σ(u) σ(v) and E σ′(u) σ′(v) for normal u, v of all entries of a covariance G: Mehler's sum. */
-  function pairMeans(name, G, N) {
-    const known = new Map(); // inputs of one length share their coefficients
-    const series = Array.from({ length: N }, (_, i) => {
-      const q = Number(G[i * N + i].toPrecision(12));
-      if (!known.has(q)) known.set(q, hermite(name, q));
-      return known.get(q);
-    });
-    const means = [new Float64Array(N * N), new Float64Array(N * N)];
-    for (let i = 0; i < N; i++) {
-      for (let j = 0; j <= i; j++) {
-        const overlap = G[i * N + j] / Math.sqrt(G[i * N + i] * G[j * N + j]);
-        const rho = Math.min(1, Math.max(-1, overlap));
-        means.forEach((mean, which) => {
-          const [a, b] = [series[i][which], series[j][which]];
-          let sum = 0;
-          for (let k = HERMITE - 1; k >= 0; k--) sum = sum * rho + a[k] * b[k];
-          mean[i * N + j] = mean[j * N + i] = sum;
-        });
-      }
-    }
-    return means;
-  }
-
-  /** The covariance of f and the kernel K^(2) at infinite width and t = 0, both (N, N). */
-  function limitKernels({ activation, depth, dim }, sigmaA, X) {
-    const N = X.length / dim;
-    let output = gram(X, X, dim);
-    let kernel = output;
-    for (let layer = 1; layer <= depth; layer++) {
-      const variance = layer === depth ? sigmaA ** 2 : 1; // of the weights that come next
-      const [values, slopes] = pairMeans(activation, output, N);
-      kernel = kernel.map((entry, at) => values[at] + variance * entry * slopes[at]);
-      output = values.map((value) => variance * value);
-    }
-    return { output, kernel };
-  }
-
-  /**
-   * Mean and standard deviation over all draws of infinite width, at each time and input (X and
-   * then `test`): f_a(t) = f_a(0) + K_a G (y − f(0)) with G = (1 − e^(−K t/n)) / K.
-   */
-  function limit(net, sigmaA, X, y, test, times) {
-    const n = y.length;
-    const { output, kernel } = limitKernels(net, sigmaA, Float64Array.from([...X, ...test]));
-    const N = Math.sqrt(output.length);
-    const block = Float64Array.from({ length: n * n }, (_, at) => kernel[Math.floor(at / n) * N + (at % n)]);
-    const { values, vectors } = eigen(block, n);
-    return Array.from(times, (t) => {
-      const gain = new Float64Array(n * n);
-      values.forEach((value, k) => {
-        const share = Math.abs(value) * t > 1e-12 ? -Math.expm1((-value * t) / n) / value : t / n;
-        for (let g = 0; g < n; g++) {
-          for (let d = 0; d < n; d++) gain[g * n + d] += vectors[k * n + g] * share * vectors[k * n + d];
-        }
-      });
-      const [mean, deviation] = [new Float64Array(N), new Float64Array(N)];
-      for (let a = 0; a < N; a++) {
-        const pull = Float64Array.from({ length: n }, (_, g) => dot(kernel.subarray(a * N, a * N + n), rows(gain, n, g)));
-        let variance = output[a * N + a];
-        for (let g = 0; g < n; g++) {
-          const across = dot(pull, output.subarray(g * N, g * N + n));
-          variance += pull[g] * (across - 2 * output[a * N + g]);
-        }
-        mean[a] = dot(pull, y);
-        deviation[a] = Math.sqrt(Math.max(0, variance));
-      }
-      return { mean, deviation };
-    });
-  }
-
   return {
-    ACTIVATIONS: Object.keys(ACTIVATIONS), activated, draw, size, parts, predictions, states,
-    tangentKernel, kernels, flow, truncated, levelKernel, actionOf, stripWeights, stripWidth, radius,
-    largeReadout, kernelTerms, integrate, run, eigenvalues,
-    limitKernels, limit,
+    ACTIVATIONS: Object.keys(ACTIVATIONS), at: (name) => ACTIVATIONS[name].at, activated, draw, size, parts,
+    predictions, states, tangentKernel, kernels, flow, truncated, levelKernel, actionOf, stripWeights, stripWidth,
+    radius, largeReadout, kernelTerms, integrate, run, eigen, eigenvalues, rows, dot, gram,
   };
 }
 

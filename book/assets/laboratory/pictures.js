@@ -81,8 +81,10 @@ const nthLabPictures = (() => {
     const curves = new Map();
     for (const name of names) {
       const path = svg("path", { class: `nth-lab-line nth-lab-${name}`, d: "" });
-      curves.set(name, path);
+      const exits = svg("path", { class: `nth-lab-exit nth-lab-${name}`, d: "" });
+      curves.set(name, { path, exits });
       lines.prepend(path); // the first name lies on top
+      over.append(exits);
     }
     const area = svg("path", { class: "nth-lab-band", d: "" });
     if (names.includes("all")) lines.prepend(area); // the band lies beneath all lines
@@ -111,18 +113,30 @@ const nthLabPictures = (() => {
       }
     }
 
+    /** A small arrow where a curve leaves the frame; through the floor of a logarithm it may go. */
+    function exit([x0, y0], [x1, y1]) {
+      const edge = y1 < box.top ? box.top : box.bottom;
+      if (y1 >= box.top && (log || y1 <= box.bottom)) return "";
+      if (y0 < box.top || y0 > box.bottom) return "";
+      const x = (x0 + ((edge - y0) / (y1 - y0)) * (x1 - x0)).toFixed(1);
+      const out = edge === box.top ? -7 : 7;
+      return `M${x} ${edge}m-4 ${-out}h8l-4 ${out}Z`;
+    }
+
     function line(name, xs, ys) {
-      let path = "";
-      let pen = "M";
+      let [path, exits, last] = ["", "", null];
       for (let i = 0; i < ys.length; i++) {
         if (!Number.isFinite(ys[i]) || (log && ys[i] <= 0)) {
-          pen = "M";
+          last = null;
           continue;
         }
-        path += `${pen}${toX(xs[i]).toFixed(1)} ${toY(ys[i]).toFixed(1)}`;
-        pen = "L";
+        const here = [toX(xs[i]), toY(ys[i])];
+        path += `${last ? "L" : "M"}${here[0].toFixed(1)} ${here[1].toFixed(1)}`;
+        if (last) exits += exit(last, here);
+        last = here;
       }
-      curves.get(name).setAttribute("d", path);
+      curves.get(name).path.setAttribute("d", path);
+      curves.get(name).exits.setAttribute("d", exits);
     }
 
     /** What lies between two curves. */
@@ -186,7 +200,8 @@ const nthLabPictures = (() => {
         }));
         if (n <= 4) {
           cells.append(svg("text", {
-            x: left + (column + 0.5) * side, y: 18 + (row + 0.5) * side + 4, class: "nth-lab-middle",
+            x: left + (column + 0.5) * side, y: 18 + (row + 0.5) * side + 4,
+            class: `nth-lab-middle${n > 3 ? " nth-lab-small" : ""}`,
           }, number(value)));
         }
       });
@@ -235,14 +250,18 @@ const nthLabPictures = (() => {
       svg("path", { class: "nth-lab-dots nth-lab-most", d: "" }), svg("g", { class: "nth-lab-rays" }),
       svg("text", { x: 10, y: 250 }),
     ];
+    const ruler = svg("path", { class: "nth-lab-notch", d: "" }); // so that a tail has a length
+    const ruled = svg("text", { y: 236, class: "nth-lab-middle" }, "1");
     let scale = 34;
     const at = (x, y) => `${(190 + scale * x).toFixed(1)} ${(120 - scale * y).toFixed(1)}`;
-    made_.drawing.append(rays, tails, dots, most, words);
+    made_.drawing.append(rays, tails, dots, most, ruler, ruled, words);
 
     function show(first, now, angles) {
       const m = first.length / 2;
       const farthest = Array.from({ length: m }, (_, i) => Math.hypot(first[2 * i], first[2 * i + 1]));
       scale = 110 / (1.25 * Math.max(...farthest));
+      ruler.setAttribute("d", `M${370 - scale} 238v8M370 238v8M${370 - scale} 242h${scale}`);
+      ruled.setAttribute("x", 370 - scale / 2);
       const moved = Array.from({ length: m }, (_, i) =>
         Math.hypot(now[2 * i] - first[2 * i], now[2 * i + 1] - first[2 * i + 1]));
       const ranked = [...moved].sort((a, b) => b - a);

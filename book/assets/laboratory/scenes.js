@@ -57,7 +57,7 @@ const nthLaboratoryScenes = [
     },
     sentence: "Large labels in a narrow network: the levels p = 2, 3, 4 are the beginning of a series, and here it does not converge.",
     question: "Order the levels by their error at t = 2 and again at t = 13. What does the dial say at these times?",
-    answer: "At t = 2 each kernel helps: p = 2, 3, 4 are off by 0.05, 0.03, 0.01. At t = 13 the order is reversed, 0.5, 2 and 14, and p = 4 blows up at t = 13.6, while the network goes on calmly. The dial fell below 1 between, after t = 3: the labels have asked for more than the series reaches. The strip sum weighs the same kernels differently. It is off by 0.4 at t = 13, less than p = 2, and does not blow up.",
+    answer: "At t = 2 each kernel helps: p = 2, 3, 4 are off by 0.05, 0.03, 0.01. At t = 13 the order is reversed, 0.5, 2 and 14, and p = 4 blows up at t = 13.6, while the network goes on calmly. The dial fell below 1 between, after t = 3: the labels have asked for more than the series reaches. The strip sum weighs the same kernels differently. It is off by 0.3 at t = 13, less than p = 2, and does not blow up.",
   },
 ];
 

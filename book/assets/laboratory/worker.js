@@ -1,5 +1,6 @@
 // What the laboratory computes beside the page: a message with a setting comes in, and the run
 // goes out in pieces: the start, all networks, the levels, the network time after time, the reach.
+// Where it is asked for, all networks of one hidden layer follow to order 1/m.
 "use strict";
 
 function nthLaboratoryWorker(lab) {
@@ -8,7 +9,40 @@ function nthLaboratoryWorker(lab) {
     return [Math.cos(angle), Math.sin(angle)];
   }));
 
+  /** Numbers on a circle, and between each two of them what a cubic through four says. */
+  const denser = (values) => values.flatMap((value, k) => {
+    const near = (step) => values[(k + step + values.length) % values.length];
+    return [value, (9 * (value + near(1)) - near(-1) - near(2)) / 16];
+  });
+
+  /** Corrections of mean and variance at the inputs and on the circle; `share`: of the mean at infinite width. */
+  function ofDraws({ setting, times, circle }, limit) {
+    const X = onCircle(setting.angles);
+    const y = Float64Array.from(setting.labels, (label) => label * setting.size);
+    const n = y.length;
+    const around = circle.filter((degrees, k) => k % 2 === 0 && degrees < 360).map((degrees) =>
+      lab.corrections(setting.activation, setting.sigmaA ** 2, Float64Array.from([...X, ...onCircle([degrees])]), y, times));
+    return limit.map(({ mean }, k) => {
+      const everywhere = (pick) => {
+        const circled = denser(around.map((frames) => pick(frames[k])[n]));
+        return [...pick(around[0][k]).slice(0, n), ...circled, circled[0]];
+      };
+      const size = Math.hypot(...mean);
+      const parts = [0, 1, 2].map((part) => Math.hypot(...everywhere(({ parts: all }) => all[part])));
+      return {
+        mean: everywhere((frame) => frame.mean), variance: everywhere((frame) => frame.variance),
+        share: size > 0 ? (parts[0] + parts[1] + parts[2]) / size : 0,
+      };
+    });
+  }
+
+  let last_ = null; // what was asked, and what it was answered for all networks
+
   self.onmessage = ({ data }) => {
+    if (data.draws) {
+      self.postMessage({ kind: "draws", job: data.job, frames: ofDraws(...last_) });
+      return;
+    }
     const began = performance.now();
     const { setting, times, circle } = data;
     const net = { width: setting.width, depth: setting.depth, dim: 2, activation: setting.activation };
@@ -22,12 +56,14 @@ function nthLaboratoryWorker(lab) {
     const firstLayer = (z) => Float32Array.from(z.subarray(0, 2 * net.width));
     send("start", { f: lab.predictions(net, theta, everywhere), units: firstLayer(theta) });
 
-    send("limit", { frames: lab.limit(net, setting.sigmaA, X, y, test, times) });
+    const limit = lab.limit(net, setting.sigmaA, X, y, test, times);
+    last_ = [data, limit];
+    send("limit", { frames: limit });
 
     const K = lab.kernels(net, theta, X, test);
     const residual = Array.from(y, (label, g) => label - K[1][g]);
     const largest = Math.max(...residual.map(Math.abs)) || 1;
-    const halfWidth = lab.stripWidth(net, theta, X, residual.map((value) => value / largest));
+    const halfWidth = lab.stripWidth(K, residual.map((value) => value / largest));
     for (const [name, level, strip] of [["2", 2], ["3", 3], ["4", 4], ["strip", 4, halfWidth]]) {
       const settings = { halfWidth: strip ?? null };
       const { seen, stopped } = lab.run(lab.truncated(K, y, times, level, settings), (z) => ({

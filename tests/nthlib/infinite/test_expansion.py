@@ -230,15 +230,17 @@ def all_z_scores(activation, depth, n, draws, seed=0):
     ],
 )
 def test_drawn_networks_have_these_statistics(name, depth, n, draws, seeds):
-    """z-scores of every entry: rms below 1.5 and none above 4.
+    """z-scores of every entry: rms below 1.5, and of all ensembles together none above 4.
 
-    The entries of a tensor err together, almost as one number: several ensembles tell more.
+    The entries of a tensor err together, almost as one number: several ensembles tell more. An
+    entry that is wrong is so in each of them and stands out in their sum; of thousands of single
+    scores one passes 4 by chance (gelu, n = 5: −4.03 once, and 0.4 ± 0.7 in seven more ensembles).
     """
     found = [all_z_scores(ACTIVATIONS[name], depth, n, draws, seed) for seed in range(seeds)]
     for which in found[0]:
-        z = np.concatenate([scores[which] for scores in found])
+        z = np.stack([scores[which] for scores in found])
         assert np.sqrt((z**2).mean()) < 1.5, which
-        assert np.abs(z).max() < 4, which
+        assert np.abs(z.sum(axis=0)).max() < 4 * np.sqrt(seeds), which
 
 
 # What must be so whatever the numbers are.

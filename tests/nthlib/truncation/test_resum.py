@@ -323,6 +323,7 @@ def test_no_level_of_the_strip_blows_up():
 
 @pytest.mark.slow
 def test_the_strip_keeps_the_power_of_the_width_at_even_levels():
+    """Of 24 draws, where the plain series has -0.98, -1.88, -2.95; six scatter by 0.2 at p = 6."""
     points, signs = jnp.eye(4), jnp.array([1.0, -1.0, 1.0, -1.0])
     times, widths, errors = jnp.array([0.0, 2.0, 4.0]), (256, 1024, 4096), []
     solve = jax.jit(
@@ -334,7 +335,7 @@ def test_the_strip_keeps_the_power_of_the_width_at_even_levels():
     )
     for width in widths:
         net, found = nth.FullyConnected(4, width, 1, sigma_a=0.5), []
-        for seed in range(6):
+        for seed in range(24):
             params = net.init(jax.random.key(seed))
             K = nth.kernels(net, params, points, 6)
             y = K[1] - 3 * signs
