@@ -450,7 +450,7 @@ def test_the_page_is_light(visit):
     # With the theme, as a server sends it; and as it lies in a folder, nearly half of it
     # the theme's Bootstrap.
     assert sum(len(gzip.compress(body)) for body in loaded.values()) < 150_000
-    assert sum(map(len, loaded.values())) < 650_000
+    assert sum(map(len, loaded.values())) < 700_000
 
 
 def test_without_scripts_there_are_a_picture_and_a_sentence(visit):
