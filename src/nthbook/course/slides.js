@@ -32,9 +32,10 @@
     for (const part of slides[now].querySelectorAll(".step")) part.classList.toggle("waits", part.dataset.step > step);
   }
 
-  // One on: what waits on this slide, else the next slide. One back is a whole slide.
+  // One on: what waits on this slide, else the next slide; and so back.
   function go(by) {
-    if (by === 1 && step < steps()) reveal(step + 1);
+    const next = step + by;
+    if (Math.abs(by) === 1 && next >= 0 && next <= steps()) reveal(next);
     else {
       const last = now;
       show(now + by);
@@ -54,8 +55,9 @@
 
   // The notes on the speaker's own screen, while the wall shows the slide alone.
   function openDesk() {
-    desk = open("", "notes", "popup,width=720,height=640");
+    if (!desk || desk.closed) desk = open("", "", "popup,width=720,height=640");
     if (!desk) return;
+    desk.focus();
     const { document: page } = desk;
     page.title = `Notes: ${document.title}`;
     page.documentElement.lang = "en";
@@ -111,6 +113,14 @@
     if (name) turn(name);
     if (apart !== undefined) openDesk();
   });
+  // Among all slides, one that is pressed is shown alone.
+  slides.forEach((slide, place) => slide.addEventListener("click", (event) => {
+    if (root.classList.contains("present") || narrow.matches || event.target.closest("a")) return;
+    show(place, false);
+    turn("all", false);
+    reveal(0);
+  }));
+  addEventListener("pagehide", () => desk?.close());
   let start = null;
   addEventListener("touchstart", (event) => { start = event.changedTouches[0].clientX; }, { passive: true });
   addEventListener("touchend", (event) => {

@@ -220,7 +220,8 @@ class _Deck:
         parts: list[Part] = []
         before = ""  # told before anything is shown
         blocks = _verdicts_joined(blocks)
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        for place, block in enumerate(blocks):
+            following = next((each for each in blocks[place + 1 :] if each.kind != "code"), None)
             own = list(self._parts(block, following))
             if own and parts and (block.kind != "prose" or parts[-1].shown.endswith(":</p>\n")):
                 own[0] = replace(own[0], follows=parts[-1].shown.startswith("<p"))
@@ -252,7 +253,7 @@ class _Deck:
             weight = 1.0 + len(directive.body) / _LINE
             yield Part(f'<div class="box">{self._block(block.text)}</div>', weight)
         elif block.kind == "prose":
-            shown = following is not None and following.kind == "prose"
+            shown = following is not None and following.kind in ("prose", "figure", "printed")
             yield from self._of_prose(block.text, announced=shown)
 
     def _of_prose(self, text: str, *, announced: bool) -> Iterator[Part]:
@@ -297,7 +298,8 @@ def _in_steps(parts: Sequence[Part]) -> Iterator[str]:
     """The parts of a slide; those that wait for a key are numbered by how many it takes."""
     step = 0
     for before, part in zip([None, *parts[:-1]], parts, strict=True):
-        if before is not None and ((before.asks and not part.asks) or part.waits):
+        answers = before is not None and before.asks and not part.asks
+        if answers or part.waits:
             step += 1
         yield f'<div class="step" data-step="{step}">{part.shown}</div>' if step else part.shown
 

@@ -94,13 +94,18 @@ def test_an_answer_waits_for_a_key(small_book, asked, opened):
     assert page.url == here
     page.keyboard.press("ArrowRight")
     assert page.url != here
-    page.keyboard.press("ArrowLeft")  # back to the whole slide
+    page.keyboard.press("ArrowLeft")  # back to the whole slide, and then to the question
     assert (page.url, answer.is_visible()) == (here, True)
+    page.keyboard.press("ArrowLeft")
+    assert (page.url, answer.is_visible()) == (here, False)
     go_to(page, "Exercise")
     go_to(page, "Asked")
     assert not answer.is_visible()
     page.keyboard.press("a")
     assert answer.is_visible()
+    page.locator(".slide").last.click()
+    assert page.locator(".slide:visible").count() == 1
+    assert page.locator(".now").get_attribute("id") == f"slide-{page.locator('.slide').count()}"
 
 
 def test_every_slide_has_the_notes_of_what_it_shows(small_book, asked, opened):
